@@ -1,0 +1,57 @@
+"""kdlab: learn, teach and try knowledge distillation. What a notebook types is listed here."""
+
+import importlib
+
+from kdlab import data, losses, models, scores, signals, sweeps, training, verdicts
+from kdlab.data import load_data
+from kdlab.errors import CorruptFile, LossNotFinite, Refusal, UnknownName
+from kdlab.jobs import pick_device
+from kdlab.models import load_teacher
+from kdlab.runs import Run, load_run
+from kdlab.signals import Signal, record
+from kdlab.sweeps import sweep
+from kdlab.training import Stopped, distill, train
+from kdlab.verdicts import band, claim
+
+__version__ = "0.1.0"
+
+_FRONT = ("plots", "explore", "check")  # they draw: loaded when first used, not before
+
+__all__ = [
+    "CorruptFile",
+    "LossNotFinite",
+    "Refusal",
+    "Run",
+    "Signal",
+    "Stopped",
+    "UnknownName",
+    "band",
+    "claim",
+    "data",
+    "distill",
+    "load_data",
+    "load_run",
+    "load_teacher",
+    "losses",
+    "models",
+    "pick_device",
+    "record",
+    "scores",
+    "signals",
+    "sweep",
+    "sweeps",
+    "train",
+    "training",
+    "verdicts",
+    *_FRONT,
+]
+
+
+def __getattr__(name: str):
+    if name in _FRONT:
+        return importlib.import_module(f"kdlab.{name}")
+    raise AttributeError(f"module 'kdlab' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,384 @@
+"""Data sets: splits of tensors, class names, a card with licence, size and hash."""
+
+import gzip
+import hashlib
+import json
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from kdlab import seeds
+from kdlab.errors import CorruptFile, Refusal, share, unknown, whole
+
+NO_LABEL = -100  # torch's own mark: cross_entropy leaves such rows out by itself
+
+
+def folder() -> Path:
+    """Where data sets, teachers and records lie: KDLAB_DATA, else data/ beside the package."""
+    return Path(os.environ.get("KDLAB_DATA") or Path(__file__).resolve().parent.parent / "data")
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Examples: `inputs` (n, ...), `labels` (n,) and `indices` (n,), stable in the data set."""
+
+    inputs: Tensor
+    labels: Tensor
+    indices: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, rows) -> "Split":
+        return Split(self.inputs[rows], self.labels[rows], self.indices[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A data set: `train`, `validation`, `test`, `transfer` (may be empty), `classes`, `card`."""
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split
+    transfer: Split
+    classes: tuple[str, ...]
+    card: dict
+    settings: dict = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(
+            f"{part} {len(getattr(self, part)):,}"
+            for part in ("train", "validation", "test", "transfer")
+            if len(getattr(self, part))
+        )
+        return f"<{self.name}: {sizes}; {len(self.classes)} classes>"
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """All examples of a data set before any draw: the pool that train is drawn from, and the rest.
+
+    Inputs may be bytes (0 to 255); a draw turns them into floats from 0 to 1.
+    """
+
+    name: str
+    pool: Split
+    validation: Split
+    test: Split
+    classes: tuple[str, ...]
+    card: dict
+
+
+def load_data(
+    name: "str | tuple[Tensor, Tensor] | Dataset | Data",
+    train: int | None = None,
+    validation: int | None = None,
+    seed: int = 0,
+    *,
+    unlabelled: int = 0,
+    leave_out: "str | int | Sequence[str | int] | None" = None,
+    label_noise: float = 0.0,
+    classes: Sequence[str] | None = None,
+) -> Data:
+    """A data set with train, validation, test and transfer splits.
+
+    name: "fashion-mnist", "digits", a pair (inputs, labels) of tensors, or a torch Dataset of such
+        pairs; the last two are split 60/20/20 by class, always the same way.
+    train: how many examples to draw for training, by class in proportion; None takes all.
+    validation: how many validation examples; None takes all. The same for every seed.
+    unlabelled: size of the transfer set: training examples that are not in `train`, without labels.
+    leave_out: class name(s) or number(s) dropped from train and transfer, after the draw.
+    label_noise: share of the training labels replaced by one drawn uniformly from all classes.
+    classes: class names for data of your own.
+
+    Raises UnknownName (a LookupError) for names, Refusal (a ValueError) for all else.
+    """
+    if isinstance(name, Data):
+        raise Refusal("this is a data set already; give load_data its name or its tensors.")
+    source = _source(name, classes)
+    draw = seeds.generator(seed, "data")
+    chosen, rest = _draw(source.pool.labels, train, draw, source.name)
+    unlabelled = whole("unlabelled", unlabelled, 0)
+    if unlabelled > len(rest):
+        raise Refusal(
+            f"unlabelled={unlabelled:,}: {source.name} has {len(rest):,} training examples left "
+            f"beside the {len(chosen):,} labelled ones. Ask for fewer, or for a smaller train."
+        )
+    others = rest[torch.randperm(len(rest), generator=draw)[:unlabelled]]
+    labels = _noisy(source.pool.labels[chosen], share("label_noise", label_noise), source, draw)
+    for number in _class_numbers(leave_out, source.classes):
+        keep = source.pool.labels[chosen] != number
+        chosen, labels = chosen[keep], labels[keep]
+        others = others[source.pool.labels[others] != number]
+    if not len(chosen):
+        raise Refusal(f"leave_out={leave_out!r} leaves no training example.")
+    held_out = source.validation
+    if validation is not None:
+        rows, _ = _draw(held_out.labels, validation, torch.Generator().manual_seed(0), source.name)
+        held_out = held_out[rows.sort().values]
+    return Data(
+        name=source.name,
+        train=Split(_floats(source.pool.inputs[chosen]), labels, source.pool.indices[chosen]),
+        validation=held_out,
+        test=source.test,
+        transfer=Split(
+            _floats(source.pool.inputs[others]),
+            torch.full((len(others),), NO_LABEL),
+            source.pool.indices[others],
+        ),
+        classes=source.classes,
+        card=source.card,
+        settings={
+            "train": len(chosen),
+            "seed": seed,
+            "unlabelled": len(others),
+            "leave_out": leave_out,
+            "label_noise": label_noise,
+        },
+    )
+
+
+def as_data(data: object) -> Data:
+    """What stands where a data set does: a Data as it is, else load_data's whole data set."""
+    return data if isinstance(data, Data) else load_data(data)
+
+
+# ---------------------------------------------------------------- the sets that kdlab knows
+
+FASHION_CLASSES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+
+
+@lru_cache(maxsize=1)
+def _fashion_mnist() -> Source:
+    card = read_card("fashion-mnist")
+    inputs = _read_idx("fashion-mnist", "train-images-idx3-ubyte.gz", card).reshape(-1, 1, 28, 28)
+    labels = _read_idx("fashion-mnist", "train-labels-idx1-ubyte.gz", card).long()
+    test_inputs = _read_idx("fashion-mnist", "t10k-images-idx3-ubyte.gz", card)
+    test_labels = _read_idx("fashion-mnist", "t10k-labels-idx1-ubyte.gz", card).long()
+    indices = torch.arange(70_000)  # test follows train, so that no index means two pictures
+    return Source(
+        "fashion-mnist",
+        pool=Split(inputs[:50_000], labels[:50_000], indices[:50_000]),
+        validation=Split(_floats(inputs[50_000:]), labels[50_000:], indices[50_000:60_000]),
+        test=Split(_floats(test_inputs.reshape(-1, 1, 28, 28)), test_labels, indices[60_000:]),
+        classes=FASHION_CLASSES,
+        card=card,
+    )
+
+
+@lru_cache(maxsize=1)
+def _digits() -> Source:
+    from sklearn.datasets import load_digits
+
+    raw = load_digits()
+    inputs = torch.tensor(raw.images, dtype=torch.float32).unsqueeze(1) / 16
+    names = tuple(str(digit) for digit in range(10))
+    return _split_in_three(
+        "digits", inputs, torch.tensor(raw.target).long(), names, read_card("digits")
+    )
+
+
+SOURCES = {"fashion-mnist": _fashion_mnist, "digits": _digits}
+
+
+# ---------------------------------------------------------------- files and cards
+
+
+def read_card(name: str) -> dict:
+    """The card of a data set: source, licence, bytes, SHA-256 of each file, how it was made."""
+    path = folder() / name / "card.json"
+    if not path.exists():
+        raise Refusal(
+            f"{path} is missing. Set KDLAB_DATA to the data folder of the kdlab repository, "
+            f"or bring the file back with: git checkout -- data/{name}"
+        )
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def check_hash(path: Path, content: bytes, expected: str) -> None:
+    """Refuse content that is not what its card names; the file stays as it is."""
+    found = hashlib.sha256(content).hexdigest()
+    if found != expected:
+        raise CorruptFile(
+            f"{path} is damaged: its SHA-256 is {found}, its card says {expected}. Nothing was "
+            f"changed. Bring it back with: git checkout -- {path.name} (in its folder)."
+        )
+
+
+def _read_idx(name: str, file: str, card: dict) -> Tensor:
+    """The body of an idx file as bytes, checked against the card's hash of the whole."""
+    path = folder() / name / file
+    if not path.exists():
+        raise Refusal(f"{path} is missing. Bring it back with: git checkout -- data/{name}")
+    try:
+        content = gzip.decompress(path.read_bytes())
+    except (EOFError, OSError, gzip.zlib.error) as error:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        raise CorruptFile(
+            f"{path} is damaged and cannot be unpacked ({error}): its bytes have the SHA-256 "
+            f"{found}, its unpacked bytes should have {card['files'][file]['sha256']}. Nothing "
+            f"was changed. Bring it back with: git checkout -- data/{name}"
+        ) from error
+    check_hash(path, content, card["files"][file]["sha256"])
+    dimensions = content[3]
+    body = bytearray(content[4 + 4 * dimensions :])
+    return torch.frombuffer(body, dtype=torch.uint8)
+
+
+# ---------------------------------------------------------------- data of one's own
+
+
+def _source(name: object, classes: Sequence[str] | None) -> Source:
+    if isinstance(name, str):
+        if name.lower() not in SOURCES:
+            raise unknown("data set", name, SOURCES)
+        return SOURCES[name.lower()]()
+    if isinstance(name, (tuple, list)) and len(name) == 2:
+        inputs, labels = name
+    elif isinstance(name, Dataset) or hasattr(name, "__getitem__"):
+        inputs, labels = _stack(name)
+    else:
+        raise Refusal(
+            f"data of type {type(name).__name__}: expected a name ({', '.join(SOURCES)}), a pair "
+            "(inputs, labels) of tensors, or a torch Dataset of such pairs."
+        )
+    inputs, labels = _checked(inputs, labels)
+    count = int(labels.max()) + 1
+    if classes is None:
+        classes = [str(number) for number in range(count)]
+    if count > len(classes):
+        raise Refusal(
+            f"labels go up to {count - 1}, but there are {len(classes)} classes: "
+            f"expected labels from 0 to {len(classes) - 1}."
+        )
+    shape = tuple(inputs.shape[1:])
+    card = {
+        "name": "your own data",
+        "examples": len(labels),
+        "split": "60 % train, 20 % validation, 20 % test, by class, the same for every seed",
+        "input shape": shape,
+    }
+    return _split_in_three("your data", inputs, labels, tuple(map(str, classes)), card)
+
+
+def _stack(dataset: Dataset) -> tuple[Tensor, Tensor]:
+    """A Dataset read once into tensors; refused where an item changes when it is read again."""
+    if not len(dataset):
+        raise Refusal("the data set is empty: expected at least one example.")
+    first, again = torch.as_tensor(dataset[0][0]), torch.as_tensor(dataset[0][0])
+    if first.shape != again.shape or not torch.equal(first, again):
+        raise Refusal(
+            "item 0 of this Dataset differs each time it is read, as under random augmentation: a "
+            "teacher's answer kept for one view would be wrong for the next. Give the Dataset "
+            "without the random transform, and the transform as augment= to train or distill."
+        )
+    pairs = [dataset[row] for row in range(len(dataset))]
+    inputs = torch.stack([torch.as_tensor(pair[0]) for pair in pairs])
+    return inputs, torch.tensor([int(pair[1]) for pair in pairs])
+
+
+def _checked(inputs: object, labels: object) -> tuple[Tensor, Tensor]:
+    inputs, labels = torch.as_tensor(inputs), torch.as_tensor(labels)
+    if not labels.numel() or not inputs.numel():
+        raise Refusal("the data set is empty: expected at least one example.")
+    if labels.ndim != 1 or labels.is_floating_point():
+        raise Refusal(
+            f"labels of shape {tuple(labels.shape)} and type {labels.dtype}: expected one whole "
+            "number an example, shape (n,). For one-hot labels, give labels.argmax(1)."
+        )
+    if len(inputs) != len(labels):
+        raise Refusal(f"{len(inputs):,} inputs but {len(labels):,} labels: expected as many.")
+    if labels.min() < 0:
+        raise Refusal(f"a label is {int(labels.min())}: expected labels from 0 upwards.")
+    if inputs.is_floating_point() and not torch.isfinite(inputs).all():
+        finite = torch.isfinite(inputs).flatten(1).all(1)
+        raise Refusal(
+            f"NaN or infinity in the inputs of {int((~finite).sum()):,} examples, first in "
+            f"example {int((~finite).nonzero()[0])}: clean them before training."
+        )
+    return inputs, labels.long()
+
+
+def _split_in_three(name, inputs, labels, classes, card) -> Source:
+    """60/20/20 by class, by a generator of its own: no seed of the user changes it."""
+    fixed = torch.Generator().manual_seed(0)
+    if len(labels) < 5:
+        raise Refusal(f"{len(labels)} examples: expected at least 5, to split them 60/20/20.")
+    pool, held_out = _draw(labels, math.ceil(0.6 * len(labels)), fixed, name)
+    middle, last = _draw(labels[held_out], math.ceil(len(held_out) / 2), fixed, name)
+    parts = [pool.sort().values, held_out[middle].sort().values, held_out[last].sort().values]
+    indices = torch.arange(len(labels))
+    splits = [Split(_floats(inputs[rows]), labels[rows], indices[rows]) for rows in parts]
+    return Source(name, *splits, classes, card)
+
+
+# ---------------------------------------------------------------- draws
+
+
+def _draw(labels: Tensor, count: int | None, draw: torch.Generator, name: str):
+    """Positions of a draw of `count`, each class in proportion, and the positions left over.
+
+    Each class has one shuffled order and a draw takes its head, so a larger draw with the same seed
+    holds the smaller one wherever the classes' shares grow with it.
+    """
+    total = len(labels)
+    count = total if count is None else whole("train", count, 1)
+    if count > total:
+        raise Refusal(f"{count:,} examples asked for: {name} has {total:,} to draw from.")
+    present = labels.unique()
+    exact = torch.stack([(labels == c).sum() for c in present]).double() * count / total
+    quota = exact.floor().long()
+    most_owed = (exact - quota).argsort(descending=True, stable=True)
+    quota[most_owed[: count - int(quota.sum())]] += 1
+    heads, tails = [], []
+    for number, take in zip(present, quota, strict=True):
+        rows = (labels == number).nonzero().squeeze(1)
+        rows = rows[torch.randperm(len(rows), generator=draw)]
+        heads.append(rows[:take])
+        tails.append(rows[take:])
+    return torch.cat(heads), torch.cat(tails)
+
+
+def _noisy(labels: Tensor, noise: float, source: Source, draw: torch.Generator) -> Tensor:
+    labels = labels.clone()
+    hit = torch.randperm(len(labels), generator=draw)[: round(noise * len(labels))]
+    labels[hit] = torch.randint(len(source.classes), (len(hit),), generator=draw)
+    return labels
+
+
+def _class_numbers(leave_out, classes: tuple[str, ...]) -> list[int]:
+    if leave_out is None:
+        return []
+    wanted = [leave_out] if isinstance(leave_out, (str, int)) else leave_out
+    numbers = []
+    for item in wanted:
+        if isinstance(item, str) and item in classes:
+            numbers.append(classes.index(item))
+        elif isinstance(item, int) and 0 <= item < len(classes):
+            numbers.append(item)
+        else:
+            raise unknown("class", item, classes)
+    return numbers
+
+
+def _floats(inputs: Tensor) -> Tensor:
+    return inputs.float().div_(255) if inputs.dtype == torch.uint8 else inputs

@@ -1,0 +1,55 @@
+"""Refusals: what was given, what was expected, what to do. All are ValueError or LookupError."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class Refusal(ValueError):
+    """Bad input, said in a sentence before any work starts."""
+
+
+class UnknownName(LookupError):
+    """A name that kdlab does not know, with the near ones."""
+
+    def __str__(self) -> str:  # LookupError would print the sentence in quotes
+        return self.args[0]
+
+
+class CorruptFile(Refusal):
+    """A file whose bytes are not those its card names; nothing is overwritten."""
+
+
+class LossNotFinite(Refusal):
+    """A loss became NaN or infinite: `.step` says where, `.history` holds the epochs before."""
+
+    def __init__(self, message: str, step: int, history):
+        super().__init__(message)
+        self.step, self.history = step, history
+
+
+def unknown(kind: str, given: object, known: Iterable[str]) -> UnknownName:
+    """The error for an unknown name: offers the nearest one and lists all."""
+    known = list(known)
+    near = get_close_matches(str(given).lower(), [name.lower() for name in known], n=1, cutoff=0.5)
+    hint = ""
+    if near:
+        hint = f" Did you mean {next(name for name in known if name.lower() == near[0])!r}?"
+    return UnknownName(f"there is no {kind} {given!r}.{hint} Known: {', '.join(known)}.")
+
+
+def whole(name: str, value: object, least: int) -> int:
+    """`value` as an int of at least `least`, or a refusal that names the argument."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < least:
+        raise Refusal(f"{name}={value!r}: expected a whole number of at least {least}.")
+    return int(value)
+
+
+def share(name: str, value: object) -> float:
+    """`value` as a float in [0, 1], or a refusal that names the argument."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not 0 <= number <= 1:
+        raise Refusal(f"{name}={value!r}: expected a number from 0 to 1.")
+    return number

@@ -1,0 +1,168 @@
+"""The zoo: small teachers and students by name."""
+
+import copy
+import json
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as read_weights
+from torch import Tensor, nn
+
+from kdlab import data as data_sets
+from kdlab import seeds
+from kdlab.errors import CorruptFile, Refusal, unknown
+
+Student = str | nn.Module | Callable[[], nn.Module]
+
+
+def mlp(shape: tuple[int, ...], classes: int, width: int) -> nn.Module:
+    """One hidden layer: flatten, hidden (width), ReLU, head."""
+    inputs = torch.Size(shape).numel()
+    return nn.Sequential(
+        OrderedDict(
+            flatten=nn.Flatten(),
+            hidden=nn.Linear(inputs, width),
+            relu=nn.ReLU(),
+            head=nn.Linear(width, classes),
+        )
+    )
+
+
+def cnn(shape: tuple[int, ...], classes: int, width: int) -> nn.Module:
+    """Two 3x3 convolutions (width, 2·width), each followed by ReLU and a 2x2 pool, and a head."""
+    channels, height, breadth = _picture(shape, least=4)
+    flat = 2 * width * (height // 4) * (breadth // 4)
+    return nn.Sequential(
+        OrderedDict(
+            block1=_block(channels, width, norm=False, pool=True),
+            block2=_block(width, 2 * width, norm=False, pool=True),
+            flatten=nn.Flatten(),
+            head=nn.Linear(flat, classes),
+        )
+    )
+
+
+def fashion_cnn(shape: tuple[int, ...], classes: int) -> nn.Module:
+    """The teacher: convolutions 32-64-128 with batch norm, pools after the first two, a head."""
+    channels, height, breadth = _picture(shape, least=4)
+    return nn.Sequential(
+        OrderedDict(
+            block1=_block(channels, 32, norm=True, pool=True),
+            block2=_block(32, 64, norm=True, pool=True),
+            block3=_block(64, 128, norm=True, pool=False),
+            flatten=nn.Flatten(),
+            head=nn.Linear(128 * (height // 4) * (breadth // 4), classes),
+        )
+    )
+
+
+def _block(channels: int, width: int, norm: bool, pool: bool) -> nn.Module:
+    parts = OrderedDict(conv=nn.Conv2d(channels, width, 3, padding=1))
+    if norm:
+        parts["norm"] = nn.BatchNorm2d(width)
+    parts["relu"] = nn.ReLU()
+    if pool:
+        parts["pool"] = nn.MaxPool2d(2)
+    return nn.Sequential(parts)
+
+
+def _picture(shape: tuple[int, ...], least: int) -> tuple[int, int, int]:
+    if len(shape) != 3 or min(shape[1:]) < least:
+        raise Refusal(
+            f"inputs of shape {tuple(shape)}: a convolutional net expects (channels, height, "
+            f"width) of at least {least}x{least}. For flat inputs take mlp-N."
+        )
+    return shape
+
+
+# Each entry makes a net for an input shape (without the batch) and a number of classes.
+NETS: dict[str, Callable[[tuple[int, ...], int], nn.Module]] = {
+    "cnn-small": lambda shape, classes: cnn(shape, classes, width=8),
+    "cnn-medium": lambda shape, classes: cnn(shape, classes, width=16),
+    "cnn-large": lambda shape, classes: cnn(shape, classes, width=32),
+    "fashion-cnn": fashion_cnn,
+}
+
+TEACHERS = ("fashion-cnn",)
+CHECKPOINTS = ("early", "middle", "final")
+
+
+def build(student: Student, shape: tuple[int, ...], classes: int, seed: int = 0) -> nn.Module:
+    """A new student, its weights fixed by `seed`.
+
+    student: a name ("mlp-32", "cnn-small"), a function that makes a module, or a module. A module
+        is copied as it stands: its weights are the start for every seed.
+    shape: of one input, without the batch.  classes: number of outputs of a net made by name.
+    """
+    if isinstance(student, nn.Module):
+        return copy.deepcopy(student)
+    make = _maker(student, shape, classes) if isinstance(student, str) else student
+    if not callable(make):
+        raise Refusal(
+            f"a student of type {type(student).__name__}: expected a name, a torch module, or a "
+            "function that makes one."
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seeds.stream(seed, "weights"))
+        made = make()
+    if not isinstance(made, nn.Module):
+        raise Refusal(f"the student function gave a {type(made).__name__}: expected a module.")
+    return made
+
+
+def _maker(name: str, shape: tuple[int, ...], classes: int) -> Callable[[], nn.Module]:
+    width = re.fullmatch(r"mlp-([1-9]\d*)", name)
+    if width:
+        return lambda: mlp(shape, classes, int(width[1]))
+    if name not in NETS:
+        raise unknown("model", name, ["mlp-N (any width N, such as mlp-32)", *NETS])
+    return lambda: NETS[name](shape, classes)
+
+
+def load_teacher(name: str, checkpoint: str = "final") -> nn.Module:
+    """A shipped teacher in eval mode, its file checked against its card.
+
+    name: "fashion-cnn".  checkpoint: "early", "middle" or "final" of one training.
+    Raises UnknownName for names, CorruptFile (with both hashes) for a damaged file.
+    """
+    if name not in TEACHERS:
+        raise unknown("teacher", name, TEACHERS)
+    if checkpoint not in CHECKPOINTS:
+        raise unknown("checkpoint", checkpoint, CHECKPOINTS)
+    teacher = fashion_cnn((1, 28, 28), 10)
+    card = teacher_card(name)
+    file = f"{name}-{checkpoint}.safetensors"
+    teacher.load_state_dict(read_tensors(card_folder() / file, card["files"][file]["sha256"]))
+    return teacher.eval()
+
+
+def card_folder():
+    """Where the shipped teachers lie."""
+    return data_sets.folder() / "teachers"
+
+
+def teacher_card(name: str) -> dict:
+    """How a shipped teacher was trained, what it scores, and the SHA-256 of its files."""
+    path = card_folder() / f"{name}.json"
+    if not path.exists():
+        raise Refusal(
+            f"{path} is missing. Set KDLAB_DATA to the data folder of the kdlab repository, "
+            "or bring it back with: git checkout -- data/teachers"
+        )
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_tensors(path, expected_sha256: str | None = None) -> dict[str, Tensor]:
+    """The tensors of a safetensors file; a damaged file is refused by name."""
+    if not path.exists():
+        raise Refusal(f"{path} is missing. Bring it back with: git checkout -- data/teachers")
+    content = path.read_bytes()
+    if expected_sha256:
+        data_sets.check_hash(path, content, expected_sha256)
+    try:
+        return read_weights(content)
+    except SafetensorError as error:
+        raise CorruptFile(f"{path} is damaged and cannot be read: {error}") from error

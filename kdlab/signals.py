@@ -1,0 +1,210 @@
+"""What a teacher says about each example: computed once, kept, shareable."""
+
+import contextlib
+import copy
+import hashlib
+import weakref
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from kdlab import data as data_sets
+from kdlab import models
+from kdlab.data import Split
+from kdlab.errors import CorruptFile, Refusal
+
+BATCH = 1_000  # rows asked at a time: large enough for speed, small beside the memory
+KEPT = 64  # answers kept in this process, oldest dropped first
+_kept: "OrderedDict[tuple, Tensor]" = OrderedDict()
+
+
+@dataclass(frozen=True, eq=False)
+class Signal:
+    """A recorded teacher: its logits for known examples, with no network behind them.
+
+    logits: (n, classes).  indices: (n,), the examples' stable numbers.
+    rows: (n,), a fingerprint of each input, so that an answer is never given to another view.
+    """
+
+    name: str
+    teacher: str
+    logits: Tensor
+    indices: Tensor
+    rows: Tensor
+
+    def look_up(self, split: Split) -> Tensor:
+        """The logits for a split's examples, in its order; refused where one is not recorded."""
+        order = self.indices.argsort()
+        spots = torch.searchsorted(self.indices[order], split.indices).clamp(max=len(order) - 1)
+        found = order[spots]
+        missing = self.indices[found] != split.indices
+        if missing.any():
+            raise Refusal(
+                f"the record {self.name!r} has no answer for {int(missing.sum()):,} of these "
+                f"{len(split):,} examples, first example {int(split.indices[missing][0])}. "
+                "Record the teacher on this data set, or give the teacher itself."
+            )
+        changed = self.rows[found] != row_fingerprints(split.inputs)
+        if changed.any():
+            raise Refusal(
+                f"the record {self.name!r} was made on other inputs: example "
+                f"{int(split.indices[changed][0])} has changed since. A kept answer belongs to one "
+                "view of an example; give the teacher itself, so that it is asked for this view."
+            )
+        return self.logits[found]
+
+    def save(self, path: str | Path) -> None:
+        """Write the record as one safetensors file; an older file stays until the new is whole."""
+        path = Path(path)
+        tensors = {"logits": self.logits, "indices": self.indices, "rows": self.rows}
+        beside = path.with_name(path.name + ".part")
+        save_file(tensors, beside, metadata={"name": self.name, "teacher": self.teacher})
+        beside.replace(path)
+
+    @staticmethod
+    def load(path: str | Path) -> "Signal":
+        """Read a record that `save` wrote."""
+        path = Path(path)
+        tensors = models.read_tensors(path)
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+        if not {"logits", "indices", "rows"} <= tensors.keys():
+            raise CorruptFile(f"{path} is no record of a teacher: it holds {sorted(tensors)}.")
+        return Signal(metadata.get("name", path.stem), metadata.get("teacher", ""), **tensors)
+
+
+def record(teacher: nn.Module, split: Split, name: str = "teacher") -> Signal:
+    """Ask a teacher about every example of a split, once, and keep its answers as a Signal."""
+    logits = answers(teacher, split)
+    return Signal(name, fingerprint(teacher), logits, split.indices, row_fingerprints(split.inputs))
+
+
+def answers(teacher: nn.Module | Signal, split: Split, device: str = "cpu") -> Tensor:
+    """The teacher's logits (n, classes) for a split, on the CPU: computed once, then kept.
+
+    Kept under the fingerprints of the teacher's weights and of the inputs, so a teacher that was
+    trained on, or inputs that changed, are asked anew.
+    """
+    if isinstance(teacher, Signal):
+        return teacher.look_up(split)
+    if not len(split):
+        raise Refusal("there are no examples to ask the teacher about.")
+    teacher_print = fingerprint(teacher)
+    key = (teacher_print, input_fingerprint(split.inputs))
+    if key not in _kept:
+        logits = _shipped(teacher_print, split)
+        _kept[key] = ask(teacher, split.inputs, device) if logits is None else logits
+        while len(_kept) > KEPT:
+            _kept.popitem(last=False)
+    return _kept[key]
+
+
+def _shipped(teacher_print: str, split: Split) -> Tensor | None:
+    """Answers that ship with kdlab for just these weights, if they cover these very inputs."""
+    path = data_sets.folder() / "answers" / f"{teacher_print[:16]}.safetensors"
+    if not path.exists():
+        return None
+    try:
+        return Signal.load(path).look_up(split)
+    except Refusal:
+        return None  # other inputs, or a damaged file: the teacher is here and can be asked
+
+
+def ask(model: nn.Module, inputs: Tensor, device: str = "cpu") -> Tensor:
+    """A model's logits for inputs, on the CPU: eval mode, no gradients, the model unchanged."""
+    with listening(model, device) as there, torch.no_grad():
+        parts = [logits_of(there(part.to(device))).cpu() for part in inputs.split(BATCH)]
+    return torch.cat(parts)
+
+
+@contextlib.contextmanager
+def listening(model: nn.Module, device: str) -> Iterator[nn.Module]:
+    """The model in eval mode on `device`; its own modes and place are as before afterwards."""
+    if any(tensor.device.type != torch.device(device).type for tensor in _state(model).values()):
+        yield copy.deepcopy(model).to(device).eval()
+        return
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield model
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def logits_of(output: object) -> Tensor:
+    """The logits in what a model gave: a tensor, a mapping's "logits", or a tuple's first item."""
+    if isinstance(output, Tensor):
+        return output
+    if isinstance(output, Mapping) and "logits" in output:
+        return output["logits"]
+    if isinstance(output, (tuple, list)) and output and isinstance(output[0], Tensor):
+        return output[0]
+    held = f" with {sorted(map(str, output))}" if isinstance(output, Mapping) else ""
+    raise Refusal(
+        f"a model gave a {type(output).__name__}{held}: expected a tensor of logits, a mapping "
+        'that holds "logits", or a tuple whose first item is the logits.'
+    )
+
+
+# ---------------------------------------------------------------- fingerprints
+
+
+def fingerprint(model: nn.Module) -> str:
+    """A hash of a model's structure, plain attributes and weights."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, module in model.named_modules():
+        plain = {
+            key: value
+            for key, value in sorted(vars(module).items())
+            if key != "training"
+            and not key.startswith("_")
+            and isinstance(value, (bool, int, float, str, tuple))
+        }
+        digest.update(f"{name} {type(module).__qualname__} {plain}\n".encode())
+    for name, tensor in _state(model).items():
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        digest.update(_bytes(tensor))
+    return digest.hexdigest()
+
+
+_input_prints: "dict[int, tuple[weakref.ref, int, str]]" = {}
+
+
+def input_fingerprint(inputs: Tensor) -> str:
+    """A hash of a tensor's shape, type and content; remembered while the tensor is unchanged."""
+    known = _input_prints.get(id(inputs))
+    if known and known[0]() is inputs and known[1] == inputs._version:
+        return known[2]
+    digest = hashlib.blake2b(f"{tuple(inputs.shape)} {inputs.dtype}".encode(), digest_size=16)
+    digest.update(_bytes(inputs))
+    key = id(inputs)
+    forget = weakref.ref(inputs, lambda _: _input_prints.pop(key, None))
+    _input_prints[key] = (forget, inputs._version, digest.hexdigest())
+    return digest.hexdigest()
+
+
+def row_fingerprints(inputs: Tensor) -> Tensor:
+    """A 64-bit hash of each row's bytes: a dot product with fixed odd numbers, modulo 2^64."""
+    flat = inputs.detach().cpu().contiguous().flatten(1)
+    words = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[flat.element_size()]
+    flat = flat.view(words)
+    fixed = torch.Generator().manual_seed(0)
+    odd = torch.randint(-(2**62), 2**62, (flat.shape[1],), generator=fixed) * 2 + 1
+    parts = [(part.long() * odd).sum(1) for part in flat.split(4_096)]
+    return torch.cat(parts) if parts else torch.empty(0, dtype=torch.int64)
+
+
+def _state(model: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in model.state_dict().items() if hasattr(tensor, "dtype")}
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    flat = tensor.detach().cpu().contiguous().flatten()
+    return memoryview(flat.view(torch.uint8).numpy())

@@ -1,0 +1,121 @@
+"""Several small students in one loop: stacked weights, one product for all.
+
+A step of a small student costs more in Python than in arithmetic; stacked, the seeds of one
+setting share that cost. Each member equals its single run up to rounding (a test holds it so).
+"""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from kdlab import losses, seeds
+from kdlab.jobs import Job, cast
+from kdlab.training import Stopped, batches, history_row, make_optimizer, set_learning_rate
+
+# Layers without state, chance or shape-dependent cost: a stack of them is the same computation.
+SIMPLE = (nn.Sequential, nn.Flatten, nn.Linear, nn.ReLU, nn.GELU, nn.Tanh, nn.Sigmoid, nn.Identity)
+MOST_BYTES = 500_000_000  # of inputs held at once, where each seed draws its own examples
+
+
+def can(jobs: list[Job]) -> bool:
+    """Whether these jobs (one setting, several seeds) can be trained in one loop."""
+    if len(jobs) < 2:
+        return False
+    held = {id(job.examples): job.examples.inputs.nbytes for job in jobs}
+    return (
+        all(type(part) in SIMPLE for part in jobs[0].student.modules())
+        and all(weight.requires_grad for weight in jobs[0].student.parameters())
+        and all(job.loss is losses.kd_terms and job.live_teacher is None for job in jobs)
+        and all(job.options["optimizer"] is None for job in jobs)
+        and all(job.options["augment"] is None for job in jobs)
+        and jobs[0].options["precision"] != "bf16"
+        and len({_shapes(job.student) for job in jobs}) == 1
+        and len({len(job.examples) for job in jobs}) == 1
+        and sum(held.values()) < MOST_BYTES
+    )
+
+
+def loop(jobs: list[Job]) -> list[list[dict]]:
+    """Train every job's student in place, all in one loop; each one's history."""
+    options, members = jobs[0].options, len(jobs)
+    inputs, labels, answers, offsets = _examples(jobs)
+    weights, _ = stack_module_state([job.student for job in jobs])
+    shape = copy.deepcopy(jobs[0].student).to("meta")
+
+    def objective(own: dict, batch: Tensor, said: Tensor | None, own_labels: Tensor) -> Tensor:
+        logits = functional_call(shape, own, (batch,))
+        terms = losses.kd_terms(logits, said, own_labels, options["temperature"], options["alpha"])
+        return torch.stack([sum(terms.values()), *terms.values()])
+
+    all_objectives = vmap(objective, in_dims=(0, 0, None if answers is None else 0, 0))
+    names = [
+        name
+        for name, weight in (("labels", options["alpha"]), ("teacher", 1 - options["alpha"]))
+        if weight > 0
+    ]
+    optimizer = make_optimizer(weights.values(), options)
+    shuffles = [seeds.generator(job.options["seed"], "batches") for job in jobs]
+    size = len(jobs[0].examples)
+    steps = options["epochs"] * len(batches(torch.arange(size), options["batch_size"]))
+    histories, step = [[] for _ in jobs], 0
+    for epoch in range(1, options["epochs"] + 1):
+        seen = []
+        orders = torch.stack([torch.randperm(size, generator=shuffle) for shuffle in shuffles])
+        orders = (orders + offsets).to(inputs.device)
+        for rows in batches(orders, options["batch_size"]):
+            if options["stop"] is not None and options["stop"]():
+                raise Stopped
+            set_learning_rate(optimizer, options, step / steps)
+            said = None if answers is None else answers[rows]
+            objectives = all_objectives(weights, inputs[rows], said, labels[rows])
+            optimizer.zero_grad()
+            objectives[:, 0].sum().backward()  # the members share no weight: each has its own
+            optimizer.step()
+            seen.append(objectives.detach())
+            step += 1
+        seen = torch.stack(seen)
+        watched = _watch(jobs, shape, weights) if options["watch"] else [None] * members
+        for member, history in enumerate(histories):
+            row = history_row(epoch, step, seen[:, member], names, history)
+            if options["watch"]:
+                row["validation_accuracy"] = watched[member]
+            history.append(row)
+    for member, job in enumerate(jobs):
+        own = {name: stacked[member].detach().clone() for name, stacked in weights.items()}
+        job.student.load_state_dict(own)
+    return histories
+
+
+def _examples(jobs: list[Job]):
+    """Inputs, labels and answers of all jobs end to end, each different split once; where each
+    member's rows begin."""
+    device, precision = jobs[0].options["device"], jobs[0].options["precision"]
+    places, parts = {}, []
+    for job in jobs:
+        if id(job.examples.inputs) not in places:
+            places[id(job.examples.inputs)] = sum(len(part.examples) for part in parts)
+            parts.append(job)
+    inputs = torch.cat([job.examples.inputs for job in parts])
+    labels = torch.cat([job.examples.labels for job in parts])
+    answers = None
+    if jobs[0].answers is not None:
+        answers = cast(torch.cat([job.answers for job in parts]), precision).to(device)
+    offsets = torch.tensor([[places[id(job.examples.inputs)]] for job in jobs])
+    return cast(inputs, precision).to(device), labels.to(device), answers, offsets
+
+
+def _watch(jobs: list[Job], shape: nn.Module, weights: dict) -> list[float]:
+    """Each member's accuracy on the watched validation examples (the same for all)."""
+    watched, device = jobs[0].watched, jobs[0].options["device"]
+    inputs = cast(watched.inputs, jobs[0].options["precision"]).to(device)
+    with torch.no_grad():
+        logits = vmap(lambda own: functional_call(shape, own, (inputs,)))(weights)
+    right = logits.argmax(-1).cpu() == watched.labels
+    return right.float().mean(1).tolist()
+
+
+def _shapes(student: nn.Module) -> tuple:
+    sizes = [(name, tuple(tensor.shape)) for name, tensor in student.state_dict().items()]
+    return (str(student), *sizes)

@@ -1,0 +1,321 @@
+"""One student: the plain loop a learner can read from top to bottom."""
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from kdlab import models, scores, seeds, signals
+from kdlab.errors import LossNotFinite, Refusal
+from kdlab.jobs import Job, Loss, Teacher, cast, prepare
+from kdlab.runs import Run
+
+_one_run_at_a_time = threading.RLock()  # runs share torch's random state; panels train in threads
+
+
+class Stopped(Exception):
+    """A run was told to stop by its `stop` function; what it had is thrown away."""
+
+
+def train(
+    student: models.Student,
+    data: object,
+    *,
+    teacher: Teacher | None = None,
+    epochs: int = 20,
+    batch_size: int = 128,
+    learning_rate: float | Callable[[float], float] = 1e-3,
+    seed: int = 0,
+    augment: Callable[[Tensor], Tensor] | None = None,
+    optimizer: Callable[..., torch.optim.Optimizer] | None = None,
+    watch: int = 1_000,
+    device: str | None = None,
+    precision: str = "float32",
+    deterministic: bool = False,
+    progress: bool = True,
+    after_epoch: Callable[[int, nn.Module], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Run:
+    """Train a student on labels alone: the baseline of `distill`, with the same start and batches.
+
+    student: a name ("mlp-32"), a module (copied, never trained in place), or a function making one.
+    data: a Data, a name, a pair (inputs, labels), or a torch Dataset.
+    teacher: only measured against (agreement).
+    learning_rate: a number, or a function of training progress (0 at the start, towards 1).
+    seed: fixes weights, batches and dropout.
+    augment: a function of a batch of inputs, applied anew at each step.
+    optimizer: a function (parameters, lr=...) that makes a torch optimizer; None takes Adam.
+    watch: validation examples scored after each epoch for the history; 0 turns it off.
+    device: None takes KDLAB_DEVICE, else CUDA, MPS, CPU in this order.
+    precision: "float32", "float64", or "bf16" (autocast, opt-in).
+    deterministic: on CUDA, ask torch for its deterministic algorithms.
+    after_epoch: called with (epoch, student) after each epoch, to draw or to keep a checkpoint.
+    stop: asked before each step; once it says True, Stopped is raised.
+
+    Raises Refusal or UnknownName before any work; LossNotFinite where the loss turns NaN. Ctrl-C
+    hands back the run so far.
+    """
+    return _one(**locals(), temperature=1.0, alpha=1.0, loss=None, transfer=False)
+
+
+def distill(
+    student: models.Student,
+    teacher: Teacher,
+    data: object,
+    *,
+    temperature: float = 4.0,
+    alpha: float = 0.1,
+    loss: Loss | None = None,
+    transfer: bool = False,
+    epochs: int = 20,
+    batch_size: int = 128,
+    learning_rate: float | Callable[[float], float] = 1e-3,
+    seed: int = 0,
+    augment: Callable[[Tensor], Tensor] | None = None,
+    optimizer: Callable[..., torch.optim.Optimizer] | None = None,
+    watch: int = 1_000,
+    device: str | None = None,
+    precision: str = "float32",
+    deterministic: bool = False,
+    progress: bool = True,
+    after_epoch: Callable[[int, nn.Module], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Run:
+    """Train a student on labels and on a teacher's soft targets; see `train` for what they share.
+
+    L = alpha · CE(student, labels) + (1 − alpha) · T² · KL(teacher_T || student_T)
+
+    teacher: a name ("fashion-cnn"), a module, or a recorded Signal. It is asked once about each
+        example, in eval mode, and unchanged afterwards; under `augment` it is asked at each step
+        for the very view that the student sees.
+    temperature: T > 0.  alpha: 0 (teacher only) to 1 (labels only).
+    loss: any function (student_logits, teacher_logits, labels, temperature, alpha) that gives a
+        tensor, or a dict of named tensors that are summed as they are; None takes `losses.kd_loss`.
+    transfer: adds the data set's unlabelled examples. Batches are drawn from the union; labels
+        count over the labelled rows (the others carry the label −100), the teacher over all.
+
+    (Hinton, Vinyals & Dean 2015.)
+    """
+    return _one(**locals())
+
+
+def _one(student, teacher, data, **options) -> Run:
+    with alone(options):
+        job = prepare(student, teacher, data, **options)
+        started = time.perf_counter()
+        history = out_of_memory_said(loop, job)
+        return finish(job, history, time.perf_counter() - started)
+
+
+def finish(job: Job, history: list[dict], seconds: float) -> Run:
+    """The run of a trained job: history, seconds, and scores on validation."""
+    run = job.run
+    run.history, run.seconds = pd.DataFrame(history), seconds
+    run.finished = len(history) == job.options["epochs"]
+    run.student.eval()
+    run.scores = run.score("validation")
+    return run
+
+
+# ---------------------------------------------------------------- the loop
+
+
+def loop(job: Job) -> list[dict]:
+    """Train job.student in place; a row of history for each epoch that was finished."""
+    options, student = job.options, job.student
+    device, epochs = options["device"], options["epochs"]
+    inputs = cast(job.examples.inputs, options["precision"]).to(device)
+    labels = job.examples.labels.to(device)
+    answers = job.answers
+    if answers is not None:
+        answers = cast(answers, options["precision"]).to(device)
+    optimizer = make_optimizer(student.parameters(), options)
+    shuffle = seeds.generator(options["seed"], "batches")
+    torch.manual_seed(seeds.stream(options["seed"], "dropout"))
+    steps = epochs * len(batches(torch.arange(len(labels)), options["batch_size"]))
+    history, step = [], 0
+    bar = tqdm(
+        total=epochs, desc="training", unit="epoch", delay=2, leave=False,
+        disable=not options["progress"],
+    )  # fmt: skip
+    try:
+        for epoch in range(1, epochs + 1):
+            student.train()
+            seen = []
+            order = torch.randperm(len(labels), generator=shuffle).to(device)
+            for rows in batches(order, options["batch_size"]):
+                if options["stop"] is not None and options["stop"]():
+                    raise Stopped
+                set_learning_rate(optimizer, options, step / steps)
+                batch = inputs[rows]
+                if options["augment"] is not None:
+                    batch = _augmented(batch, options["augment"])
+                said = _teacher_says(job, batch, rows, answers)
+                with _autocast(options):
+                    logits = signals.logits_of(student(batch))
+                    terms = _terms(job.loss, logits, said, labels[rows], options)
+                    loss = sum(terms.values())
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                seen.append(torch.stack([loss.detach(), *(t.detach() for t in terms.values())]))
+                step += 1
+            row = history_row(epoch, step, torch.stack(seen), list(terms), history)
+            if options["watch"]:
+                row["validation_accuracy"] = _watch(job)
+            history.append(row)
+            if options["after_epoch"] is not None:
+                options["after_epoch"](epoch, student)
+            bar.update()
+    except KeyboardInterrupt:
+        print(
+            f"stopped by you in epoch {len(history) + 1} of {epochs}: the run holds the "
+            f"{len(history)} finished epochs and the student as it is now.",
+            file=sys.stderr,
+        )
+    finally:
+        bar.close()
+    return history
+
+
+def batches(order: Tensor, batch_size: int) -> list[Tensor]:
+    """Shuffled rows (..., n) in batches; a last one of a single row joins the one before it.
+
+    Batch norm cannot train on one row.
+    """
+    parts = list(order.split(batch_size, dim=-1))
+    if len(parts) > 1 and parts[-1].shape[-1] == 1:
+        parts[-2:] = [torch.cat(parts[-2:], dim=-1)]
+    return parts
+
+
+def make_optimizer(parameters, options: dict) -> torch.optim.Optimizer:
+    """The user's optimizer, else Adam, fused where torch has it."""
+    parameters = [weight for weight in parameters if weight.requires_grad]
+    if not parameters:
+        raise Refusal("the student has no parameters to train.")
+    rate = options["learning_rate"]
+    rate = float(rate(0.0)) if callable(rate) else float(rate)
+    if options["optimizer"] is not None:
+        return options["optimizer"](parameters, lr=rate)
+    fused = options["device"].startswith(("cpu", "cuda"))
+    return torch.optim.Adam(parameters, lr=rate, fused=fused)
+
+
+def set_learning_rate(optimizer, options: dict, progress: float) -> None:
+    """A learning rate that is a function follows the training's progress."""
+    if callable(options["learning_rate"]):
+        for group in optimizer.param_groups:
+            group["lr"] = float(options["learning_rate"](progress))
+
+
+def history_row(epoch, step, seen: Tensor, names: list[str], history: list[dict]) -> dict:
+    """Means over an epoch of `seen` (steps, 1 + terms); refuses the first loss that is not finite.
+
+    Looked at once an epoch, not once a step: on a GPU each look waits for all work to finish.
+    """
+    seen = seen.cpu()
+    broken = (~torch.isfinite(seen[:, 0])).nonzero()
+    if len(broken):
+        first = int(broken[0])
+        at = step - len(seen) + first + 1
+        raise LossNotFinite(
+            f"the loss became {seen[first, 0].item()} at step {at} (epoch {epoch}). The history "
+            f"of the {len(history)} epochs before is in the error's .history. Try a smaller "
+            "learning rate; in a loss of your own, look for log(0), or for a mean over the "
+            "labelled rows of a batch that has none.",
+            at,
+            pd.DataFrame(history),
+        )
+    loss, *means = seen.mean(0).tolist()
+    row = {"epoch": epoch, "step": step, "loss": loss}
+    if names != ["objective"]:
+        row |= dict(zip(names, means, strict=True))
+    return row
+
+
+def _augmented(batch: Tensor, augment: Callable) -> Tensor:
+    changed = augment(batch)
+    if not isinstance(changed, Tensor) or len(changed) != len(batch):
+        raise Refusal(
+            f"augment gave a {type(changed).__name__} for a batch of {len(batch)}: expected a "
+            "tensor with as many rows."
+        )
+    return changed
+
+
+def _teacher_says(job: Job, batch: Tensor, rows: Tensor, answers: Tensor | None) -> Tensor | None:
+    """The teacher's logits for this batch: kept ones by example, or asked for this very view."""
+    if job.live_teacher is not None:
+        device = job.options["device"]
+        return signals.ask(job.live_teacher, batch.float(), device).to(device, batch.dtype)
+    return None if answers is None else answers[rows]
+
+
+def _terms(loss: Loss, student_logits, teacher_logits, labels, options) -> dict[str, Tensor]:
+    given = loss(student_logits, teacher_logits, labels, options["temperature"], options["alpha"])
+    terms = given if isinstance(given, dict) else {"objective": given}
+    for name, term in terms.items():
+        if not isinstance(term, Tensor) or term.ndim:
+            what = f"shape {tuple(term.shape)}" if isinstance(term, Tensor) else type(term).__name__
+            raise Refusal(
+                f"the loss gave {what} for {name!r}: expected one number, a tensor without "
+                "dimensions. Take the mean over the batch."
+            )
+    if not terms or not sum(terms.values()).requires_grad:
+        raise Refusal(
+            "the loss does not depend on the student's logits, so there is nothing to learn from. "
+            "Does it use student_logits, without .detach() or .item()?"
+        )
+    return terms
+
+
+def _watch(job: Job) -> float:
+    inputs = cast(job.watched.inputs, job.options["precision"])
+    logits = signals.ask(job.student, inputs, job.options["device"])
+    return scores.accuracy(logits, job.watched.labels)
+
+
+# ---------------------------------------------------------------- the surroundings
+
+
+@contextlib.contextmanager
+def alone(options: dict) -> Iterator[None]:
+    """One run at a time in this process; the caller's random state is as it was afterwards."""
+    cuda = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with _one_run_at_a_time, torch.random.fork_rng(devices=cuda):
+        if not options["deterministic"]:
+            yield
+            return
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it
+        before = torch.are_deterministic_algorithms_enabled()
+        torch.use_deterministic_algorithms(True)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before)
+
+
+def out_of_memory_said(work: Callable, job: Job):
+    """work(job), with torch's out-of-memory error as a sentence."""
+    try:
+        return work(job)
+    except torch.OutOfMemoryError as error:
+        size = job.options["batch_size"]
+        raise Refusal(
+            f"not enough memory on {job.options['device']} for batches of {size}. "
+            f"Try batch_size={max(1, size // 2)}, or device='cpu'."
+        ) from error
+
+
+def _autocast(options: dict):
+    if options["precision"] != "bf16":
+        return contextlib.nullcontext()
+    return torch.autocast(torch.device(options["device"]).type, torch.bfloat16)

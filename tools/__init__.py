@@ -1,0 +1,1 @@
+"""Builds: notebooks, data, teachers. Run as `python -m tools.<name>` from the root."""
