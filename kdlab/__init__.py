@@ -29,6 +29,7 @@ __all__ = [
     "claim",
     "data",
     "distill",
+    "doctor",
     "load_data",
     "load_run",
     "load_teacher",
@@ -50,6 +51,8 @@ __all__ = [
 def __getattr__(name: str):
     if name in _FRONT:
         return importlib.import_module(f"kdlab.{name}")
+    if name == "doctor":
+        return importlib.import_module("kdlab.cli").doctor
     raise AttributeError(f"module 'kdlab' has no attribute {name!r}")
 
 

@@ -1,0 +1,128 @@
+"""Make data/: `python -m tools.data [--from FOLDER]`.
+
+Takes the official Fashion-MNIST files from a folder (Debian's package dataset-fashion-mnist puts
+them in /usr/share/datasets/fashion-mnist), checks their hashes, writes each set's card and
+data/README.md, which is made of the cards.
+"""
+
+import argparse
+import gzip
+import hashlib
+import json
+from pathlib import Path
+
+from kdlab import data as data_sets
+from kdlab import models
+
+# fmt: off
+FASHION = {  # file: SHA-256 of its unpacked bytes
+    "train-images-idx3-ubyte.gz":
+        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    "train-labels-idx1-ubyte.gz":
+        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    "t10k-images-idx3-ubyte.gz":
+        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    "t10k-labels-idx1-ubyte.gz":
+        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+}
+# fmt: on
+
+
+def fashion_mnist(source: Path | None) -> dict:
+    """Copy the four files where `source` is given, check all, and make the card."""
+    folder = data_sets.folder() / "fashion-mnist"
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {}
+    for name, expected in FASHION.items():
+        packed = ((source or folder) / name).read_bytes()
+        content = gzip.decompress(packed)
+        data_sets.check_hash((source or folder) / name, content, expected)
+        if source:
+            (folder / name).write_bytes(packed)
+        files[name] = {
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "bytes": len(content),
+            "packed_bytes": len(packed),
+        }
+    return {
+        "name": "Fashion-MNIST",
+        "what": "pictures of clothes, 28x28, grey, ten classes: 60,000 to train on, 10,000 to test",
+        "source": "https://github.com/zalandoresearch/fashion-mnist, by way of Debian's package "
+        "dataset-fashion-mnist",
+        "citation": "Xiao, Rasul & Vollgraf 2017, arXiv:1708.07747",
+        "licence": "MIT, copyright 2017 Zalando SE (LICENSE.txt beside the files)",
+        "splits": "train: the first 50,000 of the official train split; validation: its last "
+        "10,000, the same for every seed; test: the official 10,000",
+        "classes": list(data_sets.FASHION_CLASSES),
+        "made_by": "python -m tools.data --from FOLDER; the files are the official ones",
+        "hash_of": "the unpacked bytes",
+        "files": files,
+    }
+
+
+def digits() -> dict:
+    """The card of scikit-learn's digits; nothing is stored."""
+    return {
+        "name": "Digits",
+        "what": "hand-written digits, 8x8, grey, ten classes: 1,797 pictures",
+        "source": "scikit-learn's load_digits (test part of UCI's Optical Recognition of "
+        "Handwritten Digits)",
+        "citation": "Alpaydin & Kaynak 1998, https://doi.org/10.24432/C50P49",
+        "licence": "CC BY 4.0 (UCI); it comes with scikit-learn and is not stored here",
+        "splits": "60 % train, 20 % validation, 20 % test, by class in proportion, the same for "
+        "every seed",
+        "classes": [str(digit) for digit in range(10)],
+        "made_by": "kdlab.load_data('digits')",
+        "files": {},
+    }
+
+
+def readme(cards: dict[str, dict]) -> str:
+    """data/README.md: every card, in words."""
+    lines = [
+        "# What lies here",
+        "",
+        "Made by `python -m tools.data` from the cards (`card.json` of each set); change those, "
+        "not this page.",
+        "`kdlab doctor` compares every file with its card.",
+    ]
+    for folder, card in cards.items():
+        lines += ["", f"## {card['name']} (`{folder}`)", ""]
+        lines += [
+            f"- **{key.replace('_', ' ')}**: {', '.join(value) if key == 'classes' else value}"
+            for key, value in card.items()
+            if key not in ("name", "files") and not isinstance(value, dict)
+        ]
+        for key in ("test_final",):
+            if key in card:
+                scored = ", ".join(f"{name} {value}" for name, value in card[key].items())
+                lines.append(f"- **test, asked once, final checkpoint**: {scored}")
+        if card["files"]:
+            lines += ["", "| file | bytes | SHA-256 | |", "|---|---|---|---|"]
+            for name, file in card["files"].items():
+                note = ""
+                if "validation" in file:
+                    note = f"epochs {file['epochs']}; validation " + ", ".join(
+                        f"{key} {value}" for key, value in file["validation"].items()
+                    )
+                lines.append(f"| {name} | {file['bytes']:,} | `{file['sha256']}` | {note} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Write the cards and the README."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--from", dest="source", type=Path, help="folder of the official files")
+    source = parser.parse_args().source
+    cards = {"fashion-mnist": fashion_mnist(source), "digits": digits()}
+    for name, card in cards.items():
+        path = data_sets.folder() / name / "card.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    for name in models.TEACHERS:
+        cards[f"teachers/{name}"] = models.teacher_card(name)
+    (data_sets.folder() / "README.md").write_text(readme(cards), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
