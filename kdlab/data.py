@@ -66,7 +66,7 @@ class Data:
 class Source:
     """All examples of a data set before any draw: the pool that train is drawn from, and the rest.
 
-    Inputs may be bytes (0 to 255); a draw turns them into floats from 0 to 1.
+    Inputs may be bytes (0 to 255); a draw turns them into floats, (byte / 255 − mean) / deviation.
     """
 
     name: str
@@ -75,6 +75,8 @@ class Source:
     test: Split
     classes: tuple[str, ...]
     card: dict
+    mean: float = 0.0
+    deviation: float = 1.0
 
 
 def load_data(
@@ -103,6 +105,7 @@ def load_data(
     """
     if isinstance(name, Data):
         raise Refusal("this is a data set already; give load_data its name or its tensors.")
+    seed = whole("seed", seed, 0)
     source = _source(name, classes)
     draw = seeds.generator(seed, "data")
     chosen, rest = _draw(source.pool.labels, train, draw, source.name)
@@ -122,15 +125,20 @@ def load_data(
         raise Refusal(f"leave_out={leave_out!r} leaves no training example.")
     held_out = source.validation
     if validation is not None:
-        rows, _ = _draw(held_out.labels, validation, torch.Generator().manual_seed(0), source.name)
+        fixed = torch.Generator().manual_seed(0)
+        rows, _ = _draw(held_out.labels, validation, fixed, source.name, "validation")
         held_out = held_out[rows.sort().values]
     return Data(
         name=source.name,
-        train=Split(_floats(source.pool.inputs[chosen]), labels, source.pool.indices[chosen]),
+        train=Split(
+            _floats(source.pool.inputs[chosen], source.mean, source.deviation),
+            labels,
+            source.pool.indices[chosen],
+        ),
         validation=held_out,
         test=source.test,
         transfer=Split(
-            _floats(source.pool.inputs[others]),
+            _floats(source.pool.inputs[others], source.mean, source.deviation),
             torch.full((len(others),), NO_LABEL),
             source.pool.indices[others],
         ),
@@ -166,6 +174,8 @@ FASHION_CLASSES = (
     "Ankle boot",
 )
 
+FASHION_SCALE = (0.2860, 0.3530)  # mean and standard deviation of a training pixel, 0 to 1
+
 
 @lru_cache(maxsize=1)
 def _fashion_mnist() -> Source:
@@ -178,10 +188,18 @@ def _fashion_mnist() -> Source:
     return Source(
         "fashion-mnist",
         pool=Split(inputs[:50_000], labels[:50_000], indices[:50_000]),
-        validation=Split(_floats(inputs[50_000:]), labels[50_000:], indices[50_000:60_000]),
-        test=Split(_floats(test_inputs.reshape(-1, 1, 28, 28)), test_labels, indices[60_000:]),
+        validation=Split(
+            _floats(inputs[50_000:], *FASHION_SCALE), labels[50_000:], indices[50_000:60_000]
+        ),
+        test=Split(
+            _floats(test_inputs.reshape(-1, 1, 28, 28), *FASHION_SCALE),
+            test_labels,
+            indices[60_000:],
+        ),
         classes=FASHION_CLASSES,
         card=card,
+        mean=FASHION_SCALE[0],
+        deviation=FASHION_SCALE[1],
     )
 
 
@@ -254,12 +272,12 @@ def _source(name: object, classes: Sequence[str] | None) -> Source:
         return SOURCES[name.lower()]()
     if isinstance(name, (tuple, list)) and len(name) == 2:
         inputs, labels = name
-    elif isinstance(name, Dataset) or hasattr(name, "__getitem__"):
+    elif isinstance(name, (Dataset, list)) and hasattr(name, "__len__"):
         inputs, labels = _stack(name)
     else:
         raise Refusal(
             f"data of type {type(name).__name__}: expected a name ({', '.join(SOURCES)}), a pair "
-            "(inputs, labels) of tensors, or a torch Dataset of such pairs."
+            "(inputs, labels) of tensors, or a torch Dataset (with a length) of such pairs."
         )
     inputs, labels = _checked(inputs, labels)
     count = int(labels.max()) + 1
@@ -284,20 +302,42 @@ def _stack(dataset: Dataset) -> tuple[Tensor, Tensor]:
     """A Dataset read once into tensors; refused where an item changes when it is read again."""
     if not len(dataset):
         raise Refusal("the data set is empty: expected at least one example.")
-    first, again = torch.as_tensor(dataset[0][0]), torch.as_tensor(dataset[0][0])
-    if first.shape != again.shape or not torch.equal(first, again):
+    pairs = [_pair(dataset, row) for row in range(len(dataset))]
+    for row in range(min(20, len(pairs))):  # one is not enough: a random flip may flip twice
+        again = _pair(dataset, row)[0]
+        if again.shape != pairs[row][0].shape or not torch.equal(again, pairs[row][0]):
+            raise Refusal(
+                f"item {row} of this Dataset differs each time it is read, as under random "
+                "augmentation: a teacher's answer kept for one view would be wrong for the next. "
+                "Give the Dataset without the random transform, and the transform as augment= to "
+                "train or distill."
+            )
+    shapes = {tuple(item.shape) for item, _ in pairs}
+    if len(shapes) > 1:
+        raise Refusal(f"inputs of shapes {sorted(shapes)[:3]}: expected one shape for all.")
+    return torch.stack([item for item, _ in pairs]), torch.tensor([label for _, label in pairs])
+
+
+def _pair(dataset: Dataset, row: int) -> tuple[Tensor, int]:
+    item = dataset[row]
+    try:
+        inputs, label = item
+        return torch.as_tensor(inputs), int(label)
+    except (TypeError, ValueError, RuntimeError) as error:
         raise Refusal(
-            "item 0 of this Dataset differs each time it is read, as under random augmentation: a "
-            "teacher's answer kept for one view would be wrong for the next. Give the Dataset "
-            "without the random transform, and the transform as augment= to train or distill."
-        )
-    pairs = [dataset[row] for row in range(len(dataset))]
-    inputs = torch.stack([torch.as_tensor(pair[0]) for pair in pairs])
-    return inputs, torch.tensor([int(pair[1]) for pair in pairs])
+            f"item {row} of this Dataset is no pair of a tensor and a whole number ({error}): "
+            "pictures need a transform to tensors, one-hot labels an argmax."
+        ) from error
 
 
 def _checked(inputs: object, labels: object) -> tuple[Tensor, Tensor]:
-    inputs, labels = torch.as_tensor(inputs), torch.as_tensor(labels)
+    try:
+        inputs, labels = torch.as_tensor(inputs), torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise Refusal(
+            f"inputs of type {type(inputs).__name__} and labels of type {type(labels).__name__} "
+            f"do not make tensors ({error}): expected numbers, labels from 0 upwards."
+        ) from error
     if not labels.numel() or not inputs.numel():
         raise Refusal("the data set is empty: expected at least one example.")
     if labels.ndim != 1 or labels.is_floating_point():
@@ -309,8 +349,10 @@ def _checked(inputs: object, labels: object) -> tuple[Tensor, Tensor]:
         raise Refusal(f"{len(inputs):,} inputs but {len(labels):,} labels: expected as many.")
     if labels.min() < 0:
         raise Refusal(f"a label is {int(labels.min())}: expected labels from 0 upwards.")
+    if inputs.is_floating_point():
+        inputs = inputs.float()  # NumPy's doubles too; precision="float64" is asked of a run
     if inputs.is_floating_point() and not torch.isfinite(inputs).all():
-        finite = torch.isfinite(inputs).flatten(1).all(1)
+        finite = torch.isfinite(inputs).reshape(len(inputs), -1).all(1)
         raise Refusal(
             f"NaN or infinity in the inputs of {int((~finite).sum()):,} examples, first in "
             f"example {int((~finite).nonzero()[0])}: clean them before training."
@@ -334,16 +376,16 @@ def _split_in_three(name, inputs, labels, classes, card) -> Source:
 # ---------------------------------------------------------------- draws
 
 
-def _draw(labels: Tensor, count: int | None, draw: torch.Generator, name: str):
+def _draw(labels: Tensor, count, draw: torch.Generator, name: str, part: str = "train"):
     """Positions of a draw of `count`, each class in proportion, and the positions left over.
 
     Each class has one shuffled order and a draw takes its head, so a larger draw with the same seed
     holds the smaller one wherever the classes' shares grow with it.
     """
     total = len(labels)
-    count = total if count is None else whole("train", count, 1)
+    count = total if count is None else whole(part, count, 1)
     if count > total:
-        raise Refusal(f"{count:,} examples asked for: {name} has {total:,} to draw from.")
+        raise Refusal(f"{part}={count:,}: {name} has {total:,} examples to draw from.")
     present = labels.unique()
     exact = torch.stack([(labels == c).sum() for c in present]).double() * count / total
     quota = exact.floor().long()
@@ -380,5 +422,8 @@ def _class_numbers(leave_out, classes: tuple[str, ...]) -> list[int]:
     return numbers
 
 
-def _floats(inputs: Tensor) -> Tensor:
-    return inputs.float().div_(255) if inputs.dtype == torch.uint8 else inputs
+def _floats(inputs: Tensor, mean: float = 0.0, deviation: float = 1.0) -> Tensor:
+    """Bytes as floats around zero (a net learns faster from them); all else as it is."""
+    if inputs.dtype != torch.uint8:
+        return inputs
+    return inputs.float().div_(255).sub_(mean).div_(deviation)

@@ -1,5 +1,6 @@
 """Refusals: what was given, what was expected, what to do. All are ValueError or LookupError."""
 
+import math
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -27,14 +28,15 @@ class LossNotFinite(Refusal):
         self.step, self.history = step, history
 
 
-def unknown(kind: str, given: object, known: Iterable[str]) -> UnknownName:
+def unknown(kind: str, given: object, known: Iterable[str], also: str = "") -> UnknownName:
     """The error for an unknown name: offers the nearest one and lists all."""
     known = list(known)
     near = get_close_matches(str(given).lower(), [name.lower() for name in known], n=1, cutoff=0.5)
     hint = ""
     if near:
         hint = f" Did you mean {next(name for name in known if name.lower() == near[0])!r}?"
-    return UnknownName(f"there is no {kind} {given!r}.{hint} Known: {', '.join(known)}.")
+    said = f"there is no {kind} {given!r}.{hint} Known: {', '.join(known)}. {also}"
+    return UnknownName(said.rstrip())
 
 
 def whole(name: str, value: object, least: int) -> int:
@@ -44,12 +46,16 @@ def whole(name: str, value: object, least: int) -> int:
     return int(value)
 
 
+def number(value: object) -> float:
+    """`value` as a float, NumPy's and torch's numbers too; NaN where it is none."""
+    try:
+        return math.nan if isinstance(value, (bool, str)) else float(value)
+    except (TypeError, ValueError, RuntimeError):
+        return math.nan
+
+
 def share(name: str, value: object) -> float:
     """`value` as a float in [0, 1], or a refusal that names the argument."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = float("nan")
-    if not 0 <= number <= 1:
+    if not 0 <= number(value) <= 1:
         raise Refusal(f"{name}={value!r}: expected a number from 0 to 1.")
-    return number
+    return number(value)

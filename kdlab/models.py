@@ -118,7 +118,9 @@ def _maker(name: str, shape: tuple[int, ...], classes: int) -> Callable[[], nn.M
     if width:
         return lambda: mlp(shape, classes, int(width[1]))
     if name not in NETS:
-        raise unknown("model", name, ["mlp-N (any width N, such as mlp-32)", *NETS])
+        asked = re.fullmatch(r"mlp\W?_?(\d*)", name.lower())
+        example = f"mlp-{int(asked[1]) if asked and int(asked[1] or 0) else 32}"
+        raise unknown("model", name, [example, *NETS], also="mlp-N is known for any width N.")
     return lambda: NETS[name](shape, classes)
 
 
@@ -158,7 +160,9 @@ def teacher_card(name: str) -> dict:
 def read_tensors(path, expected_sha256: str | None = None) -> dict[str, Tensor]:
     """The tensors of a safetensors file; a damaged file is refused by name."""
     if not path.exists():
-        raise Refusal(f"{path} is missing. Bring it back with: git checkout -- data/teachers")
+        raise Refusal(
+            f"{path} is missing. What ships with kdlab comes back with: git checkout -- data"
+        )
     content = path.read_bytes()
     if expected_sha256:
         data_sets.check_hash(path, content, expected_sha256)

@@ -55,6 +55,9 @@ def fashion_mnist(source: Path | None) -> dict:
         "10,000, the same for every seed; test: the official 10,000",
         "classes": list(data_sets.FASHION_CLASSES),
         "made_by": "python -m tools.data --from FOLDER; the files are the official ones",
+        "inputs": "(byte / 255 − {}) / {}: mean and deviation of a training pixel".format(
+            *data_sets.FASHION_SCALE
+        ),
         "hash_of": "the unpacked bytes",
         "files": files,
     }

@@ -1,0 +1,276 @@
+"""A panel: controls, a plain function from settings to a result, and a picture of that result."""
+
+import html
+import threading
+from collections.abc import Callable, Sequence
+
+import ipywidgets
+
+from kdlab.errors import Refusal, unknown
+from kdlab.plots.picture import Picture, still_frame
+from kdlab.training import Stopped
+
+PAUSE = 0.15  # seconds of rest before work starts, so that several quick changes cost one run
+
+
+class Job:
+    """Work in the background of which only the latest call counts.
+
+    work(stop, **settings) -> result runs in a thread; `stop` is a function that says True as soon
+    as a newer call has come, and work that asks it may raise Stopped. done(result) and
+    failed(error) are called for the latest call alone, while `lock` is held.
+    """
+
+    def __init__(self, work: Callable, done: Callable, failed: Callable):
+        self.work, self.done, self.failed = work, done, failed
+        self.lock = threading.RLock()  # who holds it may draw: no stale result comes in between
+        self._one_at_a_time = threading.Lock()
+        self._superseded = threading.Event()
+        self._thread = None
+
+    def start(self, **settings) -> None:
+        """Give up what is under way and begin anew."""
+        with self.lock:
+            self.cancel()
+            superseded = self._superseded = threading.Event()
+            self._thread = threading.Thread(
+                target=self._run, args=(superseded, settings), daemon=True
+            )
+            self._thread.start()
+
+    def cancel(self) -> None:
+        """Give up what is under way: it stops within a step and its result is never shown."""
+        self._superseded.set()
+
+    def wait(self, timeout: float) -> None:
+        """Return when the latest call is through; TimeoutError where that takes too long."""
+        thread = None
+        while thread is not self._thread:  # a newer one may have begun meanwhile
+            thread = self._thread
+            thread.join(timeout)
+        if thread is not None and thread.is_alive():
+            raise TimeoutError(f"still at work after {timeout:g} s: wait(timeout=...) takes more.")
+
+    def _run(self, superseded: threading.Event, settings: dict) -> None:
+        if superseded.wait(PAUSE):
+            return
+        try:
+            with self._one_at_a_time:
+                if superseded.is_set():
+                    return
+                result = self.work(superseded.is_set, **settings)
+            with self.lock:
+                if not superseded.is_set():
+                    self.done(result)
+        except BaseException as error:  # a thread has nobody above it who would hear of it
+            with self.lock:
+                if not superseded.is_set():
+                    self.failed(error)
+
+
+class Panel(ipywidgets.VBox):
+    """Controls over a picture. Each control is an attribute: `panel.temperature.value = 4`.
+
+    compute(**settings) -> result and draw(result), which draws `picture`, are plain functions. A
+    quick panel calls them while a control is dragged. A slow one calls
+    compute(stop, progress, **settings) in the background once the control is let go: see `Job`;
+    progress(done, total, sentence) moves the bar.
+
+    hide, lock: names of controls that are not shown, or shown and fixed.  code: see `.code`.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        controls: dict[str, ipywidgets.Widget],
+        compute: Callable,
+        draw: Callable,
+        picture: Picture,
+        *,
+        slow: bool = False,
+        code: str | None = None,
+        hide: Sequence[str] = (),
+        lock: Sequence[str] = (),
+    ):
+        super().__init__()
+        self.title, self.controls, self.picture = title, dict(controls), picture
+        self.result, self.error = None, None
+        self._compute, self._draw = compute, draw
+        self._job = Job(self._work, self._done, self._failed) if slow else None
+        self._bar = ipywidgets.IntProgress(layout={"width": "220px"})
+        self._bar.layout.visibility = "hidden"
+        self._status = ipywidgets.HTML()
+        self._arrange(hide, lock)
+        if code:
+            self._restore(code)
+        for control in self.controls.values():
+            control.observe(lambda _: self._update(), "value")
+        self._update()
+
+    # ------------------------------------------------------------ what a notebook uses
+
+    @property
+    def settings(self) -> dict:
+        """The value of every control, by name."""
+        return {name: control.value for name, control in self.controls.items()}
+
+    @property
+    def code(self) -> str:
+        """All settings as one short line. Set it, or give it as code=, to restore them."""
+        return " ".join(f"{name}={_said(value)}" for name, value in self.settings.items())
+
+    @code.setter
+    def code(self, code: str) -> None:
+        if self._restore(code):
+            self._update()
+
+    def wait(self, timeout: float = 120) -> object:
+        """The result for the settings as they are now; raises what went wrong on the way."""
+        if self._job:
+            self._job.wait(timeout)
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+    def close(self) -> None:
+        """Stop what is under way and take the panel off the screen."""
+        if self._job:
+            self._job.cancel()
+        super().close()
+
+    # ------------------------------------------------------------ from a change to a picture
+
+    def _update(self) -> None:
+        if self._quiet:
+            return
+        if self._job:
+            with self._job.lock:
+                self.picture.stale()
+                self._say("training …", busy=True)
+                self._job.start(**self.settings)
+            return
+        try:
+            self._done(self._compute(**self.settings))
+        except BaseException as error:
+            self._failed(error)
+            raise  # a cell that moved the control must not go on with the old result
+
+    def _work(self, stop: Callable[[], bool], **settings) -> object:
+        def progress(done: int, total: int, sentence: str = "training …") -> None:
+            with self._job.lock:
+                if stop():
+                    raise Stopped
+                self._bar.max, self._bar.value = total, done
+                self._bar.layout.visibility = "visible"
+                self._say(f"{sentence} ({done} of {total})", busy=True)
+
+        return self._compute(stop, progress, **settings)
+
+    def _done(self, result: object) -> None:
+        self._draw(result)
+        self.result, self.error = result, None
+        self._say("")
+
+    def _failed(self, error: BaseException) -> None:
+        self.error = error
+        said = str(error) if isinstance(error, (Refusal, LookupError)) else repr(error)
+        self.picture.stale()
+        self._say(f"<b>This did not work.</b> {html.escape(said)}")
+
+    def _say(self, text: str, busy: bool = False) -> None:
+        self._status.value = f'<span role="status">{text}</span>'
+        if self._job is None:
+            self._status.layout.display = None if text else "none"
+        elif not busy:
+            self._bar.layout.visibility = "hidden"
+
+    # ------------------------------------------------------------ controls
+
+    _quiet = False
+
+    def _arrange(self, hide: Sequence[str], lock: Sequence[str]) -> None:
+        for name in (*hide, *lock):
+            if name not in self.controls:
+                raise unknown("control", name, self.controls)
+        widest = max(len(control.description) for control in self.controls.values())
+        for name, control in self.controls.items():
+            setattr(self, name, control)
+            control.style.description_width = f"{0.5 * widest + 1:.1f}em"
+            control.tooltip = control.description
+            control.layout.width = "auto"
+            control.disabled = name in lock
+            if hasattr(control, "continuous_update"):
+                control.continuous_update = self._job is None
+            if name in hide:
+                control.layout.display = "none"
+        grid = ipywidgets.GridBox(
+            list(self.controls.values()),
+            layout={
+                "grid_template_columns": "repeat(auto-fit, minmax(380px, 1fr))",
+                "grid_gap": "0 24px",
+                "max_width": f"{self.picture.canvas.get_width_height()[0]}px",
+            },
+        )
+        status = [ipywidgets.HBox([self._bar, self._status])] if self._job else [self._status]
+        self.children = [grid, *status, self.picture]
+
+    def _restore(self, code: str) -> bool:
+        """Set the controls that a code names; True where that changed one."""
+        wanted = {}
+        for word in code.split():
+            name, _, value = word.partition("=")
+            if name not in self.controls:
+                raise unknown("control", name, self.controls)
+            wanted[name] = _allowed(name, self.controls[name], value)
+        before, self._quiet = self.settings, True
+        try:
+            for name, value in wanted.items():
+                self.controls[name].value = value
+        finally:
+            self._quiet = False
+        return self.settings != before
+
+    def _repr_mimebundle_(self, **kwargs):
+        bundle = super()._repr_mimebundle_(**kwargs)
+        return still_frame(bundle, f"[interactive panel: {self.title}]", self.picture)
+
+
+def slider(label: str, low: float, high: float, value: float, step: float = 1) -> ipywidgets.Widget:
+    """A slider over numbers with a label that names the unit; whole numbers where all are whole."""
+    if all(isinstance(number, int) for number in (low, high, value, step)):
+        return ipywidgets.IntSlider(value, low, high, step, description=label)
+    form = f".{max(0, len(f'{step:g}'.partition('.')[2]))}f"
+    return ipywidgets.FloatSlider(value, min=low, max=high, step=step, description=label,
+                                  readout_format=form)  # fmt: skip
+
+
+def steps(
+    label: str, values: Sequence[float], value: float, said: Callable[[float], str] = "{:,g}".format
+) -> ipywidgets.SelectionSlider:
+    """A slider over listed numbers, each written by `said`; a value that is not listed is added."""
+    values = sorted({*values, value})
+    options = [(said(number), number) for number in values]
+    return ipywidgets.SelectionSlider(options=options, value=value, description=label)
+
+
+def _said(value: float) -> str:
+    return repr(int(value)) if float(value).is_integer() else repr(float(value))
+
+
+def _allowed(name: str, control: ipywidgets.Widget, text: str) -> float:
+    """The number in a code, if the control can take it."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise Refusal(f"the code gives {name}={text!r}: expected a number.") from None
+    if hasattr(control, "options"):
+        known = [number for _, number in control.options]
+        if value not in known:
+            listed = ", ".join(map(_said, known))
+            raise Refusal(f"the code gives {name}={text}: expected one of {listed}.")
+        return known[known.index(value)]
+    if not control.min <= value <= control.max:
+        raise Refusal(
+            f"the code gives {name}={text}: expected {control.min:g} to {control.max:g}."
+        )
+    return type(control.value)(value)

@@ -1,0 +1,381 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       format_name: percent
+# ---
+
+# %% [markdown]
+# # 1 · Soft targets
+# **What does a teacher know that the labels do not?**
+#
+# A label says one thing about a picture: *shirt*. A trained network says ten things: shirt 0.62,
+# T-shirt 0.21, coat 0.09, and a little of everything else. Hinton, Vinyals and Dean called the small
+# numbers *dark knowledge*. In this lesson we look at them, measure what a student gains from them,
+# and let a student recognise something it has never seen.
+#
+# **After this lesson you can**
+# - read a soft target and compute how much doubt it holds;
+# - train a student on soft targets and on labels, and compare them fairly;
+# - tell from an interval whether a difference is more than chance;
+# - explain what a student learns about a class that is missing from its training set;
+# - use unlabelled pictures, which only the teacher has marked.
+#
+# **Time:** 75 minutes, of which the machine works about 1. **You need:** lesson 0.
+
+# %%
+import kdlab
+
+# %% [markdown]
+# ## Look
+# The teacher is a convolutional network with some 156,000 parameters. It was trained on 50,000
+# pictures of clothes. We look at it through *validation* pictures, which it never saw in training.
+
+# %%
+data = kdlab.load_data("fashion-mnist", train=1_000, seed=0)
+teacher = kdlab.load_teacher("fashion-cnn")
+data
+
+# %% [markdown]
+# The pictures below are sorted: at the left end of the slider the teacher is sure, at the right end
+# it doubts. The slider T, the *temperature*, divides the logits before softmax. It is the subject of
+# lesson 2; here you only need T = 1, the teacher's own probabilities, and a larger T as a magnifying
+# glass for small ones.
+#
+# **Before you move anything:** for a doubtful shirt, which classes will get the rest?
+
+# %%
+view = kdlab.explore.teacher_view(teacher, data)
+view
+
+# %%
+view.example.value = view.example.max
+doubtful = view.result.entropy
+view.example.value = 1
+kdlab.claim("the last picture leaves the teacher in more doubt than the first",
+            doubtful > view.result.entropy)
+
+# %% [markdown]
+# Set T to 4 and leaf through the sure pictures. A sneaker that is 0.999 sneaker still has a second
+# choice, mostly sandal or ankle boot, hardly ever a dress. The label of this picture holds none of
+# that.
+#
+# ## What entropy says
+# How much doubt is in an answer? The **entropy** of a distribution $p$ is
+#
+# $$H(p) = -\sum_c p_c \log p_c$$
+#
+# It is 0 for a sure answer and $\log 10 \approx 2.3$ nats when all ten classes are equally likely. A
+# class with $p_c = 0$ adds nothing, because $p \log p$ goes to 0 with $p$.
+#
+# ### Exercise 1: entropy
+# Write `entropy`. It takes probabilities of shape (examples, classes) and gives one number for each
+# example.
+#
+# <details><summary>Hint 1</summary>PyTorch's <code>.log()</code> is the natural logarithm. Sum over
+# the classes, axis 1.</details>
+# <details><summary>Hint 2</summary>0 times log 0 is "not a number" for a computer. Look at
+# <code>torch.special.entr</code> or <code>torch.xlogy</code>, or keep the probabilities away from 0
+# with <code>.clamp(min=1e-12)</code>.</details>
+
+# %% tags=["exercise"]
+import torch
+
+def entropy(probabilities):
+    ...  # your line here
+
+# %% tags=["solution"]
+import torch
+
+def entropy(probabilities):
+    return -torch.xlogy(probabilities, probabilities).sum(1)
+
+# %%
+entropy = kdlab.check.entropy(entropy)
+
+# %% [markdown]
+# The check gave us a right function, yours or ours. Now we ask the teacher about all 10,000
+# validation pictures and take the mean entropy of each class. **Your guess:** which class leaves the
+# teacher in most doubt?
+
+# %%
+logits = kdlab.signals.answers(teacher, data.validation)
+probabilities = logits.softmax(1)
+doubt = entropy(probabilities)
+kdlab.plots.entropy_per_class(doubt, data.validation.labels, data.classes)
+
+# %%
+mean_doubt = {name: doubt[data.validation.labels == number].mean().item()
+              for number, name in enumerate(data.classes)}
+kdlab.claim("shirts leave the teacher in most doubt",
+            max(mean_doubt, key=mean_doubt.get) == "Shirt")
+
+# %% [markdown]
+# The bars show mean doubt per class, from 0 to about half a nat. Shirts, pullovers, coats and
+# T-shirts are doubtful, trousers and bags are clear. A class with little doubt has little to add to
+# its labels; a class with much doubt tells the student which mistakes lie near.
+#
+# ## A map of classes
+# Take all shirts and average the teacher's answers. The mean says what "shirt" is like, seen from
+# this teacher: its similarity to the nine other classes. Do so for each class, and you have a map.
+#
+# ### Exercise 2: the mean soft target
+# Write `mean_soft_target`. Row c of the result is the mean of the probabilities over all examples
+# whose *label* is c. The shape is (classes, classes).
+#
+# <details><summary>Hint 1</summary><code>labels == c</code> picks the rows of one class.</details>
+# <details><summary>Hint 2</summary>Stack one mean for each class:
+# <code>torch.stack([... for c in range(classes)])</code>.</details>
+
+# %% tags=["exercise"]
+def mean_soft_target(probabilities, labels):
+    ...  # your lines here
+
+# %% tags=["solution"]
+def mean_soft_target(probabilities, labels):
+    classes = range(probabilities.shape[1])
+    return torch.stack([probabilities[labels == c].mean(0) for c in classes])
+
+# %%
+mean_soft_target = kdlab.check.mean_soft_target(mean_soft_target)
+
+# %%
+similarity = mean_soft_target(probabilities, data.validation.labels)
+kdlab.plots.class_map(similarity, data.classes)
+
+# %% [markdown]
+# On the left, each row is one class of pictures and each column an answer. On the right, the tree
+# joins first the classes that the teacher mixes most. Nobody told the teacher that sandals, sneakers
+# and ankle boots belong together. It found out, because they look alike, and its small
+# probabilities say so.
+
+# %%
+shoes = {data.classes.index(name) for name in ("Sandal", "Sneaker", "Ankle boot")}
+second = (similarity - similarity.diag().diag()).argmax(1)
+kdlab.claim("the nearest neighbour of each kind of shoe is a kind of shoe",
+            all(second[shoe].item() in shoes for shoe in shoes))
+
+# %%
+quiz = kdlab.check.quiz("soft targets 1")
+quiz
+
+# %% [markdown]
+# ## Labels against soft targets
+# Does a student learn more from ten numbers than from one word? To train on soft targets we need the
+# **soft cross-entropy**: the cost of the student's probabilities $q$ against the teacher's $p$.
+#
+# $$L = -\frac{1}{n} \sum_i \sum_c p_{ic} \log q_{ic}, \qquad q = \mathrm{softmax}(\text{student logits})$$
+#
+# ### Exercise 3: soft cross-entropy
+# Write `soft_cross_entropy`. It takes the student's logits and the teacher's probabilities, both of
+# shape (examples, classes), and gives one number: the mean over the batch.
+#
+# <details><summary>Hint 1</summary><code>F.log_softmax(student_logits, dim=1)</code> gives log q and
+# does not overflow.</details>
+# <details><summary>Hint 2</summary>Sum over the classes first, then take the mean over the
+# examples.</details>
+
+# %% tags=["exercise"]
+import torch.nn.functional as F
+
+def soft_cross_entropy(student_logits, teacher_probabilities):
+    ...  # your line here
+
+# %% tags=["solution"]
+import torch.nn.functional as F
+
+def soft_cross_entropy(student_logits, teacher_probabilities):
+    log_q = F.log_softmax(student_logits, dim=1)
+    return -(teacher_probabilities * log_q).sum(1).mean()
+
+# %%
+soft_cross_entropy = kdlab.check.soft_cross_entropy(soft_cross_entropy)
+
+# %% [markdown]
+# This function now trains a student. kdlab takes any loss with five arguments; we use two of them.
+# The student `mlp-32` has one hidden layer of 32 units and 25,450 parameters, a sixth of the
+# teacher's.
+
+# %%
+def loss(student_logits, teacher_logits, labels, temperature, alpha):
+    return soft_cross_entropy(student_logits, teacher_logits.softmax(1))
+
+ours = kdlab.distill("mlp-32", teacher, data, loss=loss, epochs=30, seed=0)
+kdlab.plots.history(ours)
+
+# %% [markdown]
+# One student proves nothing: another seed gives another accuracy. So we train five *pairs*. In a
+# pair, both students start from the same weights and see the same pictures in the same order. One
+# learns from labels, the other from soft targets. Each seed also draws its own training pictures.
+# All students make about 960 steps, so with few pictures each picture comes round more often.
+#
+# **Your guess:** with 1,000 training pictures, how many points of accuracy do soft targets add?
+# And with 12,000?
+
+# %%
+guess = kdlab.explore.guess("points gained at 1,000 pictures", low=-5, high=5, unit="points")
+guess
+
+# %%
+def atlas(images):
+    draw = lambda seed: kdlab.load_data("fashion-mnist", train=images, seed=seed)
+    return kdlab.sweep("mlp-32", teacher, draw, seeds=5, epochs=120_000 // images,
+                       temperature=1, alpha=[1, 0])
+
+atlases = {images: atlas(images) for images in (1_000, 2_000)}
+
+# %% [markdown]
+# `alpha` weighs the labels, `1 − alpha` the teacher. So alpha = 1 is "labels only" and alpha = 0 is
+# "soft targets only". For these two, kdlab's own loss has the same gradient as your soft
+# cross-entropy: they differ by the teacher's entropy, which the student cannot change.
+
+# %%
+atlases |= {images: atlas(images) for images in (6_000, 12_000)}
+kdlab.plots.gain(atlases, baseline={"alpha": 1}, candidate={"alpha": 0})
+
+# %% tags=["nbval-ignore-output"]
+verdicts = {images: found.compare({"alpha": 1}, {"alpha": 0}) for images, found in atlases.items()}
+for verdict in verdicts.values():
+    print(verdict)
+
+# %% [markdown]
+# Read such a line from the end. "95 % interval +0.8 to +1.6" means: five pairs allow a true
+# difference anywhere in there. If zero lies inside, the runs cannot tell the two apart, and the word
+# is "no difference seen". That is not the same as "equal".
+
+# %%
+kdlab.claim("soft targets help at 1,000 pictures", verdicts[1_000].better)
+few, many = verdicts[1_000].difference, verdicts[12_000].difference
+kdlab.claim("they add more at 1,000 pictures than at 12,000", few > many)
+guess.reveal(100 * few, band=(0.4, 2.5), what="soft targets added")
+
+# %% [markdown]
+# Soft targets help where labels are scarce. With 1,000 pictures and many rounds, the student of
+# labels learns them by heart. The student of soft targets cannot: it must also get the small numbers
+# right, and these say how pictures are alike. With 12,000 pictures the labels alone say most of it,
+# and the gain shrinks.
+
+# %%
+quiz = kdlab.check.quiz("soft targets 2")
+quiz
+
+# %% [markdown]
+# ### Train one now
+# Let go of a slider, and five students are trained while you look, each with its twin. Some
+# questions to try, each with a guess first:
+# 1. Fewer pictures (250): does the gain grow?
+# 2. More epochs: which of the two groups gets worse?
+# 3. A wide student (256): does it need the teacher more, or less?
+# 4. One seed only: what does the panel say then, and why?
+
+# %%
+panel = kdlab.explore.training()
+panel
+
+# %%
+panel.seeds.value = 1
+panel.wait()
+kdlab.claim("with one seed the panel cannot tell", "cannot tell" in str(panel.result.verdict))
+
+# %%
+panel.seeds.value = 5
+panel.wait()
+kdlab.claim("with five seeds the panel compares five pairs", panel.result.verdict.pairs == 5)
+
+# %% [markdown]
+# ## The class the student never saw
+# We take every pair of trousers out of the student's training set. The student never sees one, and no
+# label ever says "trouser". The teacher, who has seen thousands, marks the remaining pictures:
+# dresses, shirts, boots.
+#
+# **Your guess.** Of 100 trousers that it has never seen, how many will the student of this teacher
+# recognise, once we let it?
+
+# %%
+guess = kdlab.explore.guess("trousers recognised, of 100", low=0, high=100)
+guess
+
+# %%
+data = kdlab.load_data("fashion-mnist", train=12_000, leave_out="Trouser", seed=0)
+from_labels = kdlab.train("mlp-64", data, epochs=15, seed=0)
+from_teacher = kdlab.distill("mlp-64", teacher, data, temperature=4, alpha=0, epochs=15, seed=0)
+
+# %% [markdown]
+# Both students almost never answer "trouser". The labels pushed that output down in every step; the
+# teacher let it sit low, but not flat. The slider adds a constant to the trouser logit of both;
+# nothing is trained again. We move it while looking at validation pictures only.
+
+# %%
+panel = kdlab.explore.missing_class(from_labels, from_teacher, data, missing="Trouser")
+panel
+
+# %%
+panel.bias.value = 6
+best = panel.result.best_bias_accuracy  # each student at its own best bias, on validation
+kdlab.claim("at its own best bias, the student of the teacher is over 5 points ahead",
+            best["teacher"] - best["labels"] > 0.05)
+guess.reveal(panel.result.found["teacher"], band=(80, 100), what="the student found")
+
+# %% [markdown]
+# Where did it learn what trousers look like? From dresses, with their two columns of cloth? That is a
+# guess too. So we leave the dresses out as well, and look.
+
+# %%
+both = kdlab.load_data("fashion-mnist", train=12_000, leave_out=["Trouser", "Dress"], seed=0)
+without_dresses = kdlab.distill("mlp-64", teacher, both, temperature=4, alpha=0, epochs=15, seed=0)
+panel_2 = kdlab.explore.missing_class(from_labels, without_dresses, data, missing="Trouser")
+panel_2.bias.value = 6
+kdlab.claim("without dresses it still finds over half of the trousers",
+            panel_2.result.found["teacher"] > 50)
+
+# %% [markdown]
+# What passed from teacher to student is spread thinly over thousands of wrong answers. **A wrong
+# answer, given with a small probability, is a description.** Hinton, Vinyals and Dean (2015, section
+# 3) do the same with the digit 3.
+#
+# ## Unlabelled data
+# A teacher needs no labels to have an opinion. Often there are few labelled pictures and many
+# without. Here the student gets 500 labelled ones. Then it gets the same 500, and 20,000 more that
+# only the teacher has marked. Both train for about the same number of steps.
+
+# %%
+def draw(seed):
+    return kdlab.load_data("fashion-mnist", train=500, unlabelled=20_000, seed=seed)
+
+few = kdlab.sweep("mlp-32", teacher, draw, seeds=3, temperature=1, epochs=160)
+many = kdlab.sweep("mlp-32", teacher, draw, seeds=3, temperature=1, epochs=4, transfer=True)
+
+# %%
+verdict = kdlab.verdicts.compare(few.table["accuracy"], many.table["accuracy"],
+                                 names=("500 labelled", "500 labelled + 20,000 unlabelled"))
+kdlab.claim("20,000 unlabelled pictures help a student with 500 labels", verdict.better)
+kdlab.claim("by more than 2 points", verdict.difference > 0.02)
+
+# %% [markdown]
+# New pictures without labels help more than better targets for old pictures. This is how
+# distillation is mostly used: the teacher marks as much as you can collect.
+#
+# ## The final word
+# So far we looked at validation pictures only, and chose what to show by them. The test pictures are
+# used once, now, for the two settings of the main experiment.
+
+# %% tags=["nbval-ignore-output"]
+atlases[1_000].test([{"alpha": 1}, {"alpha": 0}]).round(3)
+
+# %% [markdown]
+# Beside accuracy stand three more columns. NLL says what the probabilities cost, ECE how far they are
+# from what they promise, agreement how often student and teacher name the same class. Lesson 8 comes
+# back to them.
+#
+# ## What you can do now
+# - You have read soft targets and computed how much doubt they hold.
+# - You have trained students on soft targets and on labels, and compared them fairly.
+# - You have told from intervals whether a difference is more than chance.
+# - You have explained what a student learns about a class that is missing from its training set.
+# - You have used unlabelled pictures, which only the teacher has marked.
+#
+# **Sources.** Hinton, Vinyals & Dean (2015), *Distilling the Knowledge in a Neural Network*,
+# arXiv:1503.02531 · Buciluă, Caruana & Niculescu-Mizil (2006), *Model Compression*, KDD · Xiao, Rasul
+# & Vollgraf (2017), *Fashion-MNIST*, arXiv:1708.07747
+#
+# Next: **2 · Temperature**, what softening shows and what it costs.
