@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from kdlab import data as data_sets
 from kdlab import losses, models, signals
 from kdlab.data import Data, Split
-from kdlab.errors import Refusal, share, whole
+from kdlab.errors import Refusal, number, share, whole
 from kdlab.runs import Run, plain
 from kdlab.signals import Signal
 
@@ -43,6 +43,7 @@ class Job:
 def prepare(student, teacher, data, **options) -> Job:
     """Check everything, build the student, ask the teacher."""
     data = data_sets.as_data(data)
+    _fits(data)
     options = checked(options)
     device = options["device"]
     shape, classes = tuple(data.train.inputs.shape[1:]), len(data.classes)
@@ -68,7 +69,7 @@ def prepare(student, teacher, data, **options) -> Job:
     _try_out(net, "student", settings["student"], data.train, classes, device, options)
     if isinstance(teacher, nn.Module):
         _try_out(teacher, "teacher", settings["teacher"], data.train, classes, device)
-    examples = _union(data) if options["transfer"] else data.train
+    examples = _union(data, _versions(data)) if options["transfer"] else data.train
     answers, live = _teacher_for(teacher, examples, classes, options)
     step = max(1, len(data.validation) // max(1, options["watch"]))
     watched = data.validation[::step][: options["watch"]]
@@ -82,18 +83,21 @@ def checked(options: dict) -> dict:
     for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0), ("watch", 0)):
         options[name] = whole(name, options[name], least)
     options["alpha"] = share("alpha", options["alpha"])
-    temperature = options["temperature"]
-    if not isinstance(temperature, (int, float)) or not 0 < temperature < math.inf:
+    temperature = number(options["temperature"])
+    if not 0 < temperature < math.inf:
         raise Refusal(
-            f"temperature={temperature!r}: expected a number above 0 (1 leaves the logits as they "
-            "are, larger is softer)."
+            f"temperature={options['temperature']!r}: expected a number above 0 (1 leaves the "
+            "logits as they are, larger is softer)."
         )
-    options["temperature"] = float(temperature)
+    options["temperature"] = temperature
     rate = options["learning_rate"]
-    if not callable(rate) and not (isinstance(rate, (int, float)) and 0 <= rate < math.inf):
-        raise Refusal(
-            f"learning_rate={rate!r}: expected a number of at least 0, or a function of progress."
-        )
+    if not callable(rate):
+        options["learning_rate"] = number(rate)
+        if not 0 <= options["learning_rate"] < math.inf:
+            raise Refusal(
+                f"learning_rate={rate!r}: expected a number of at least 0, or a function of "
+                "progress."
+            )
     if options["precision"] not in PRECISIONS:
         raise Refusal(
             f"precision={options['precision']!r}: expected one of {', '.join(PRECISIONS)}."
@@ -109,14 +113,14 @@ def checked(options: dict) -> dict:
 
 def pick_device(device: str | None = None) -> str:
     """The device to train on: the one named, else KDLAB_DEVICE, else CUDA, then MPS, then CPU."""
-    device = device or os.environ.get("KDLAB_DEVICE")
+    device = device or os.environ.get("KDLAB_DEVICE") or None
     if device is None:
         if torch.cuda.is_available():
             return "cuda"
         return "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, TypeError) as error:
         first_line = str(error).splitlines()[0]
         raise Refusal(
             f"device {str(device)!r} cannot be used here ({first_line}). Leave device=None to take "
@@ -158,8 +162,34 @@ def _teacher_for(teacher, examples, classes, options) -> tuple[Tensor | None, nn
     return kept, None
 
 
+def _fits(data: Data) -> None:
+    """Refuse a data set put together by hand whose parts do not fit."""
+    for part in ("train", "validation", "test", "transfer"):
+        split = getattr(data, part)
+        if not len(split.inputs) == len(split.labels) == len(split.indices):
+            raise Refusal(
+                f"{part} has {len(split.inputs):,} inputs, {len(split.labels):,} labels and "
+                f"{len(split.indices):,} indices: expected as many of each."
+            )
+        wrong = (split.labels >= len(data.classes)) | (split.labels < 0)
+        wrong &= split.labels != data_sets.NO_LABEL
+        if wrong.any():
+            raise Refusal(
+                f"a label of {part} is {int(split.labels[wrong][0])}: expected labels from 0 to "
+                f"{len(data.classes) - 1}, one for each of the {len(data.classes)} classes."
+            )
+    if not len(data.train) or not len(data.validation):
+        raise Refusal("train or validation is empty: expected at least one example of each.")
+
+
+def _versions(data: Data) -> tuple[int, ...]:
+    """Changes when a tensor of train or transfer is changed in place."""
+    parts = (data.train, data.transfer)
+    return tuple(t._version for part in parts for t in (part.inputs, part.labels))
+
+
 @lru_cache(maxsize=1)  # the seeds of a sweep share it
-def _union(data: Data) -> Split:
+def _union(data: Data, versions: tuple[int, ...]) -> Split:
     if not len(data.transfer):
         raise Refusal(
             "transfer=True, but this data set has no transfer examples: ask for them with "
@@ -178,8 +208,10 @@ def _try_out(model, role, name, split, classes, device, options=None) -> None:
     inputs = cast(split.inputs[:2], options["precision"]) if options else split.inputs[:2]
     try:
         logits = signals.ask(model, inputs, device)
-    except (RuntimeError, IndexError, TypeError) as error:
-        first_line = str(error).splitlines()[0]
+    except Refusal as error:
+        raise Refusal(f"the {role} {name}: {error}") from error
+    except Exception as error:
+        first_line = (str(error) or type(error).__name__).splitlines()[0]
         raise Refusal(
             f"the {role} {name} cannot take inputs of shape {tuple(split.inputs.shape[1:])} and "
             f"type {split.inputs.dtype}: {first_line}"

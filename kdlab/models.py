@@ -134,7 +134,7 @@ def load_teacher(name: str, checkpoint: str = "final") -> nn.Module:
         raise unknown("teacher", name, TEACHERS)
     if checkpoint not in CHECKPOINTS:
         raise unknown("checkpoint", checkpoint, CHECKPOINTS)
-    teacher = fashion_cnn((1, 28, 28), 10)
+    teacher = build(name, (1, 28, 28), 10)
     card = teacher_card(name)
     file = f"{name}-{checkpoint}.safetensors"
     teacher.load_state_dict(read_tensors(card_folder() / file, card["files"][file]["sha256"]))

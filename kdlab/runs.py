@@ -1,6 +1,7 @@
 """A run: the student and what is known of it; saved to a folder and loaded back equal."""
 
 import contextlib
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from kdlab.data import Data
 from kdlab.errors import CorruptFile, Refusal
 
 SPLITS = ("train", "validation", "test")
+FILES = ("run.json", "history.csv", "student.safetensors")  # of a saved run
 
 
 @dataclass(eq=False)
@@ -42,7 +44,7 @@ class Run:
         inputs = self._split(split, data).inputs
         if self.settings.get("precision") == "float64" and inputs.is_floating_point():
             inputs = inputs.double()
-        return signals.ask(self.student, inputs, self._device()).float()
+        return signals.ask(self.student, inputs, self._device())
 
     def score(self, split: str = "validation", data: Data | None = None) -> dict:
         """All scores on a split. "test" is the final word: ask once, at the end of an experiment.
@@ -61,13 +63,15 @@ class Run:
     def save(self, folder: str | Path) -> Path:
         """Write student.safetensors, run.json and history.csv into a folder, all or nothing."""
         with whole_folder(folder) as inside:
-            save_model(self.student, str(inside / "student.safetensors"))
+            weights = inside / "student.safetensors"
+            save_model(self.student, str(weights))
             self.history.to_csv(inside / "history.csv", index=False)
             card = {
                 "settings": self.settings,
                 "scores": self.scores,
                 "seconds": self.seconds,
                 "finished": self.finished,
+                "student_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
             }
             (inside / "run.json").write_text(json.dumps(card, indent=1), encoding="utf-8")
         return Path(folder)
@@ -93,19 +97,20 @@ class Run:
 def load_run(folder: str | Path, student: models.Student | None = None) -> Run:
     """A run that `save` wrote. student: needed where the student was a module of your own."""
     folder = Path(folder)
-    missing = [
-        name
-        for name in ("run.json", "history.csv", "student.safetensors")
-        if not (folder / name).exists()
-    ]
+    missing = [name for name in FILES if not (folder / name).exists()]
     if missing:
         raise Refusal(f"{folder} holds no saved run: {', '.join(missing)} not found.")
+    weights = folder / "student.safetensors"
+    read = folder / "run.json"
     try:
-        card = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        history = pd.read_csv(folder / "history.csv", float_precision="round_trip")
-    except (ValueError, pd.errors.ParserError) as error:
-        raise CorruptFile(f"{folder} holds a damaged run: {error}") from error
-    settings = card["settings"]
+        card = json.loads(read.read_text(encoding="utf-8"))
+        parts = [card[name] for name in ("settings", "scores", "seconds", "finished")]
+        expected, settings = card["student_sha256"], card["settings"]
+        read = folder / "history.csv"
+        history = pd.read_csv(read, float_precision="round_trip")
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptFile(f"{read} is damaged and cannot be read: {error!r}") from error
+    models.read_tensors(weights, expected)  # refused, with both hashes, where it is damaged
     try:
         net = models.build(
             student or settings["student"], tuple(settings["input_shape"]), settings["classes"]
@@ -117,15 +122,28 @@ def load_run(folder: str | Path, student: models.Student | None = None) -> Run:
         ) from error
     if settings.get("precision") == "float64":
         net = net.double()
-    models.read_tensors(folder / "student.safetensors")  # says so where the file is damaged
-    load_model(net, str(folder / "student.safetensors"))
-    return Run(net.eval(), settings, history, card["scores"], card["seconds"], card["finished"])
+    try:
+        load_model(net, str(weights))
+    except RuntimeError as error:
+        raise Refusal(
+            f"the weights in {weights} do not fit the student given ({error}): give "
+            "load_run(folder, student=) the module that was trained."
+        ) from error
+    _, of_validation, seconds, finished = parts
+    return Run(net.eval(), settings, history, of_validation, seconds, finished)
 
 
 @contextlib.contextmanager
 def whole_folder(folder: str | Path) -> Iterator[Path]:
     """A new folder to write into that takes the old one's place only when it is complete."""
-    folder = Path(folder)
+    folder = Path(folder).resolve()
+    if folder.exists():
+        strange = [folder] if folder.is_file() else sorted(set(folder.iterdir()) - _ours(folder))
+        if strange:
+            raise Refusal(
+                f"{folder} holds what kdlab did not write ({strange[0].name}): saving takes the "
+                "whole folder's place. Name a new or empty folder."
+            )
     beside = folder.with_name(folder.name + ".part")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
@@ -138,8 +156,19 @@ def whole_folder(folder: str | Path) -> Iterator[Path]:
     shutil.rmtree(before, ignore_errors=True)
     if folder.exists():
         folder.rename(before)
-    beside.rename(folder)
+    try:
+        beside.rename(folder)
+    except BaseException:
+        if before.exists():
+            before.rename(folder)
+        raise
     shutil.rmtree(before, ignore_errors=True)
+
+
+def _ours(folder: Path) -> set[Path]:
+    """What `save` of a run or of a sweep writes."""
+    files = {folder / name for name in (*FILES, "table.csv")}
+    return files | {path for path in folder.glob("run-*") if (path / "run.json").exists()}
 
 
 def _reference(teacher, part: data_sets.Split, device: str) -> torch.Tensor | None:

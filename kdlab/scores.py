@@ -28,7 +28,7 @@ def ece(logits: Tensor, labels: Tensor, bins: int = 15) -> float:
     right = (answer == labels).float()
     # bins are open below and closed above, as in the paper; confidence is never 0
     bin_of = (confidence * bins).ceil().long().clamp(1, bins) - 1
-    gap = torch.zeros(bins).index_add_(0, bin_of, right - confidence)
+    gap = right.new_zeros(bins).index_add_(0, bin_of, right - confidence)
     return (gap.abs().sum() / len(labels)).item()
 
 
@@ -41,7 +41,7 @@ def per_class_accuracy(logits: Tensor, labels: Tensor) -> list[float]:
     """Accuracy on the examples of each class; NaN for a class without examples."""
     classes = logits.shape[1]
     right = (logits.argmax(1) == labels).double()
-    hits = torch.zeros(classes, dtype=torch.double).index_add_(0, labels, right)
+    hits = right.new_zeros(classes).index_add_(0, labels, right)
     return (hits / torch.bincount(labels, minlength=classes)).tolist()
 
 

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import FunctionType
 
 import torch
 from safetensors import safe_open
@@ -41,6 +42,8 @@ class Signal:
     def look_up(self, split: Split) -> Tensor:
         """The logits for a split's examples, in its order; refused where one is not recorded."""
         order = self.indices.argsort()
+        if not len(order):
+            raise Refusal(f"the record {self.name!r} is empty.")
         spots = torch.searchsorted(self.indices[order], split.indices).clamp(max=len(order) - 1)
         found = order[spots]
         missing = self.indices[found] != split.indices
@@ -96,7 +99,7 @@ def answers(teacher: nn.Module | Signal, split: Split, device: str = "cpu") -> T
     if not len(split):
         raise Refusal("there are no examples to ask the teacher about.")
     teacher_print = fingerprint(teacher)
-    key = (teacher_print, input_fingerprint(split.inputs))
+    key = (teacher_print, _code(teacher), input_fingerprint(split.inputs))
     if key not in _kept:
         logits = _shipped(teacher_print, split)
         _kept[key] = ask(teacher, split.inputs, device) if logits is None else logits
@@ -168,7 +171,7 @@ def fingerprint(model: nn.Module) -> str:
             and isinstance(value, (bool, int, float, str, tuple))
         }
         digest.update(f"{name} {type(module).__qualname__} {plain}\n".encode())
-    for name, tensor in _state(model).items():
+    for name, tensor in [*_state(model).items(), *_unsaved(model)]:
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
         digest.update(_bytes(tensor))
     return digest.hexdigest()
@@ -192,7 +195,7 @@ def input_fingerprint(inputs: Tensor) -> str:
 
 def row_fingerprints(inputs: Tensor) -> Tensor:
     """A 64-bit hash of each row's bytes: a dot product with fixed odd numbers, modulo 2^64."""
-    flat = inputs.detach().cpu().contiguous().flatten(1)
+    flat = inputs.detach().cpu().contiguous().reshape(len(inputs), -1)
     words = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[flat.element_size()]
     flat = flat.view(words)
     fixed = torch.Generator().manual_seed(0)
@@ -203,6 +206,34 @@ def row_fingerprints(inputs: Tensor) -> Tensor:
 
 def _state(model: nn.Module) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in model.state_dict().items() if hasattr(tensor, "dtype")}
+
+
+def _unsaved(model: nn.Module) -> list[tuple[str, Tensor]]:
+    """Tensors that shape the answers but are not saved: plain attributes, passing buffers."""
+    saved = model.state_dict().keys()
+    buffers = [(name, buffer) for name, buffer in model.named_buffers() if name not in saved]
+    plain = [
+        (f"{name}.{key}", value)
+        for name, module in model.named_modules()
+        for key, value in vars(module).items()
+        if isinstance(value, Tensor)
+    ]
+    return buffers + plain
+
+
+def _code(model: nn.Module) -> tuple:
+    """What a model runs: its modules' classes, and functions held as attributes.
+
+    In a notebook a class is written again under its old name; the new one is another object.
+    """
+    return tuple(
+        code
+        for module in model.modules()
+        for code in (
+            type(module),
+            *(value for value in vars(module).values() if isinstance(value, FunctionType)),
+        )
+    )
 
 
 def _bytes(tensor: Tensor) -> memoryview:

@@ -105,7 +105,7 @@ class Atlas:
         full = {**self._constants(), **setting}
         alpha, temperature = full.get("alpha"), full.get("temperature")
         rest = [
-            f"{name}={value}"
+            f"{name}={_shown(value)}"
             for name, value in setting.items()
             if name not in ("alpha", "temperature")
         ]
@@ -131,24 +131,22 @@ class Atlas:
             )
         rows = self.table
         for name, value in setting.items():
-            rows = rows[rows[name] == value]
+            rows = rows[rows[name] == _shown(value)]
         if rows.empty:
             raise Refusal(
                 f"no run with {setting}: "
-                + "; ".join(f"{name} was {sorted(set(self.table[name]))}" for name in setting)
+                + "; ".join(f"{name} was one of {_values(self.table[name])}" for name in setting)
                 + "."
             )
-        free = [
-            name
-            for name in self.axes
-            if name not in setting
-            and rows.groupby("seed")["run"].nunique().max() > 1
-            and rows[name].nunique() > 1
-        ]
+        free = []
+        for name in self.axes:
+            others = [other for other in self.axes if other != name]
+            if rows.groupby(["seed", *others])["run"].nunique().max() > 1:
+                free.append(name)
         if free:
             raise Refusal(
                 f"{setting} leaves {', '.join(free)} free: "
-                + "; ".join(f"{name} is one of {sorted(set(rows[name]))}" for name in free)
+                + "; ".join(f"{name} is one of {_values(rows[name])}" for name in free)
                 + ". Name one value of each, so that one run a seed is compared."
             )
         return rows.drop_duplicates("run").set_index("seed")
@@ -166,7 +164,7 @@ def sweep(
 ) -> Atlas:
     """Distil a student for every setting of a grid and every seed.
 
-    student, and every argument of `distill`: a list of values becomes an axis.
+    student, teacher, and every option of `distill`: a list of values becomes an axis.
     data: as in `distill`, or a function of the seed that gives a Data, so that each seed draws its
         own examples too.
     seeds: a number (5 is 0..4) or the seeds themselves. All settings share them: runs are paired.
@@ -175,21 +173,37 @@ def sweep(
     alpha=1 is labels only under every temperature: it is trained once a seed and stands in every
     row. Ctrl-C hands back the runs that are done.
     """
-    numbers = list(range(whole("seeds", seeds, 1))) if isinstance(seeds, int) else list(seeds)
-    lists = {"student": student, **grid}
+    numbers = _seeds(seeds)
+    lists = {"student": student, "teacher": teacher, **grid}
     axes = {name: list(value) for name, value in lists.items() if isinstance(value, (list, tuple))}
     for name, values in axes.items():
         if not values:
             raise Refusal(f"{name}=[]: expected at least one value.")
+        if len({_shown(value) for value in values}) < len({_same(value) for value in values}):
+            raise Refusal(
+                f"{name}: two values share a name, {', '.join(str(_shown(v)) for v in values)}. "
+                "Give functions with names of their own, so that a row can be told from another."
+            )
     fixed = {name: value for name, value in lists.items() if name not in axes}
-    if isinstance(teacher, str):
-        teacher = models.load_teacher(teacher)
+    teachers = {
+        name: models.load_teacher(name)
+        for name in axes.get("teacher", [teacher])
+        if isinstance(name, str)
+    }
     drawn = _draws(data, numbers)
     settings = [
         dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())
     ]
+    plans = {}
     for setting in settings:  # every refusal before the first run
-        checked({**_DEFAULTS, "seed": 0, **_options(fixed | setting)})
+        asked = fixed | setting
+        options = {**_DEFAULTS, **_options(asked), **_OWN, "stop": stop}
+        checked({**options, "seed": 0})
+        plans[_identity(asked, axes)] = (asked["student"], asked["teacher"], options)
+    for net, said, options in plans.values():
+        with training.alone(options):
+            first = teachers.get(said, said) if isinstance(said, str) else said
+            prepare(net, first, drawn[numbers[0]], **{**options, "seed": numbers[0]})
     runs, rows, known = [], [], {}
     bar = tqdm(
         total=len(settings) * len(numbers), desc="sweep", unit="run", delay=2, leave=False,
@@ -197,11 +211,10 @@ def sweep(
     )  # fmt: skip
     try:
         for setting in settings:
-            asked = fixed | setting
-            key = _identity(asked, axes)
+            key = _identity(fixed | setting, axes)
             if key not in known:
-                options = {**_DEFAULTS, **_options(asked), "stop": stop, "progress": False}
-                made = _train_seeds(asked["student"], teacher, drawn, options, bar)
+                net, said, options = plans[key]
+                made = _train_seeds(net, said, teachers, drawn, options, bar)
                 known[key] = range(len(runs), len(runs) + len(made))
                 runs.extend(made)
             rows.extend(
@@ -218,8 +231,19 @@ def sweep(
             raise
     finally:
         bar.close()
-    where = f"{runs[0].settings['data_train']:,} examples"
+    sizes = sorted({len(data.train) for data in drawn.values()})
+    where = " to ".join(f"{size:,}" for size in dict.fromkeys((sizes[0], sizes[-1])))
+    where += " examples"
     return Atlas(pd.DataFrame(rows), tuple(axes), runs, where)
+
+
+def _seeds(seeds: int | Sequence[int]) -> list[int]:
+    if not isinstance(seeds, (list, tuple, range)):
+        return list(range(whole("seeds", seeds, 1)))
+    numbers = [whole("seeds", seed, 0) for seed in seeds]
+    if not numbers or len(set(numbers)) < len(numbers):
+        raise Refusal(f"seeds={list(seeds)}: expected at least one seed, and each one once.")
+    return numbers
 
 
 def _draws(data: object, numbers: list[int]) -> dict[int, Data]:
@@ -230,21 +254,26 @@ def _draws(data: object, numbers: list[int]) -> dict[int, Data]:
     return dict.fromkeys(numbers, shared)
 
 
-def _train_seeds(student, teacher, drawn: dict[int, Data], options: dict, bar: tqdm) -> list[Run]:
+def _train_seeds(
+    student, teacher, teachers: dict, drawn: dict[int, Data], options: dict, bar: tqdm
+) -> list[Run]:
     """One setting under all seeds: in one loop where the student allows it, else in turn.
 
     Fewer runs than seeds come back where the user stopped it.
     """
     runs: list[Run] = []
+    loaded = teachers.get(teacher, teacher) if isinstance(teacher, str) else teacher
     with training.alone(options):
         try:
             jobs = [
-                prepare(student, teacher, data, **{**options, "seed": seed})
+                prepare(student, loaded, data, **{**options, "seed": seed})
                 for seed, data in drawn.items()
             ]
+            for job in jobs:
+                job.run.settings["teacher"] = name_of(teacher)  # by its name, not its class
             if together.can(jobs):
                 started = time.perf_counter()
-                histories = together.loop(jobs)
+                histories = training.out_of_memory_said(together.loop, jobs)
                 each = (time.perf_counter() - started) / len(jobs)
                 for job, history in zip(jobs, histories, strict=True):
                     runs.append(training.finish(job, history, each))
@@ -263,6 +292,7 @@ def _train_seeds(student, teacher, drawn: dict[int, Data], options: dict, bar: t
 
 
 # seed and the callbacks are the sweep's own
+_OWN = {"progress": False, "after_epoch": None}
 _DEFAULTS = {
     name: value
     for name, value in training.distill.__kwdefaults__.items()
@@ -271,7 +301,7 @@ _DEFAULTS = {
 
 
 def _options(asked: dict) -> dict:
-    options = {name: value for name, value in asked.items() if name != "student"}
+    options = {name: value for name, value in asked.items() if name not in ("student", "teacher")}
     strange = [name for name in options if name not in _DEFAULTS]
     if strange:
         raise Refusal(
@@ -284,20 +314,28 @@ def _options(asked: dict) -> dict:
 def _identity(asked: dict, axes: dict) -> tuple:
     """What makes a run: at alpha=1 the default loss does not see the temperature."""
     blind = asked.get("alpha", _DEFAULTS["alpha"]) == 1 and asked.get("loss") is None
-    return tuple(
-        id(asked[name]) if callable(asked[name]) else asked[name]
-        for name in axes
-        if not (blind and name == "temperature")
-    )
+    return tuple(_same(asked[name]) for name in axes if not (blind and name == "temperature"))
+
+
+def _same(value: object) -> object:
+    """Equal for values that train the same: numbers and words by value, all else by object."""
+    return value if isinstance(value, (int, float, str)) else id(value)
+
+
+def _shown(value: object) -> int | float | str:
+    """A value as the table has it: numbers and words as they are, all else by its name."""
+    if isinstance(value, (int, float, str)):
+        return value
+    return "None" if value is None else name_of(value)
+
+
+def _values(column: pd.Series) -> str:
+    return ", ".join(map(str, sorted(set(column), key=str)))
 
 
 def _row(run: Run, at: int, setting: dict, seed: int) -> dict:
-    shown = {
-        name: value if isinstance(value, (int, float, str, bool)) else name_of(value)
-        for name, value in setting.items()
-    }
     return {
-        **shown,
+        **{name: _shown(value) for name, value in setting.items()},
         "seed": seed,
         **{name: run.scores[name] for name in METRICS},
         "seconds": run.seconds,

@@ -25,14 +25,17 @@ def can(jobs: list[Job]) -> bool:
         return False
     held = {id(job.examples): job.examples.inputs.nbytes for job in jobs}
     return (
-        all(type(part) in SIMPLE for part in jobs[0].student.modules())
+        all(_is_plain(part) for part in jobs[0].student.modules())
         and all(weight.requires_grad for weight in jobs[0].student.parameters())
+        and len(list(jobs[0].student.parameters())) == len(jobs[0].student.state_dict())  # untied
         and all(job.loss is losses.kd_terms and job.live_teacher is None for job in jobs)
         and all(job.options["optimizer"] is None for job in jobs)
         and all(job.options["augment"] is None for job in jobs)
         and jobs[0].options["precision"] != "bf16"
         and len({_shapes(job.student) for job in jobs}) == 1
         and len({len(job.examples) for job in jobs}) == 1
+        and all(torch.equal(job.watched.inputs, jobs[0].watched.inputs) for job in jobs)
+        and all(torch.equal(job.watched.labels, jobs[0].watched.labels) for job in jobs)
         and sum(held.values()) < MOST_BYTES
     )
 
@@ -94,15 +97,15 @@ def _examples(jobs: list[Job]):
     device, precision = jobs[0].options["device"], jobs[0].options["precision"]
     places, parts = {}, []
     for job in jobs:
-        if id(job.examples.inputs) not in places:
-            places[id(job.examples.inputs)] = sum(len(part.examples) for part in parts)
+        if id(job.examples) not in places:
+            places[id(job.examples)] = sum(len(part.examples) for part in parts)
             parts.append(job)
     inputs = torch.cat([job.examples.inputs for job in parts])
     labels = torch.cat([job.examples.labels for job in parts])
     answers = None
     if jobs[0].answers is not None:
         answers = cast(torch.cat([job.answers for job in parts]), precision).to(device)
-    offsets = torch.tensor([[places[id(job.examples.inputs)]] for job in jobs])
+    offsets = torch.tensor([[places[id(job.examples)]] for job in jobs])
     return cast(inputs, precision).to(device), labels.to(device), answers, offsets
 
 
@@ -114,6 +117,10 @@ def _watch(jobs: list[Job], shape: nn.Module, weights: dict) -> list[float]:
         logits = vmap(lambda own: functional_call(shape, own, (inputs,)))(weights)
     right = logits.argmax(-1).cpu() == watched.labels
     return right.float().mean(1).tolist()
+
+
+def _is_plain(part: nn.Module) -> bool:
+    return type(part) in SIMPLE and not (part._forward_hooks or part._forward_pre_hooks)
 
 
 def _shapes(student: nn.Module) -> tuple:

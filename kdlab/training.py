@@ -17,6 +17,7 @@ from kdlab.errors import LossNotFinite, Refusal
 from kdlab.jobs import Job, Loss, Teacher, cast, prepare
 from kdlab.runs import Run
 
+EMPTY = {"epoch": [], "step": [], "loss": []}  # the history of a run stopped in its first epoch
 _one_run_at_a_time = threading.RLock()  # runs share torch's random state; panels train in threads
 
 
@@ -117,7 +118,7 @@ def _one(student, teacher, data, **options) -> Run:
 def finish(job: Job, history: list[dict], seconds: float) -> Run:
     """The run of a trained job: history, seconds, and scores on validation."""
     run = job.run
-    run.history, run.seconds = pd.DataFrame(history), seconds
+    run.history, run.seconds = pd.DataFrame(history or EMPTY), seconds
     run.finished = len(history) == job.options["epochs"]
     run.student.eval()
     run.scores = run.score("validation")
@@ -140,7 +141,7 @@ def loop(job: Job) -> list[dict]:
     shuffle = seeds.generator(options["seed"], "batches")
     torch.manual_seed(seeds.stream(options["seed"], "dropout"))
     steps = epochs * len(batches(torch.arange(len(labels)), options["batch_size"]))
-    history, step = [], 0
+    history, step, names = [], 0, None
     bar = tqdm(
         total=epochs, desc="training", unit="epoch", delay=2, leave=False,
         disable=not options["progress"],
@@ -162,12 +163,13 @@ def loop(job: Job) -> list[dict]:
                     logits = signals.logits_of(student(batch))
                     terms = _terms(job.loss, logits, said, labels[rows], options)
                     loss = sum(terms.values())
+                names = _same_names(terms, names)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
                 seen.append(torch.stack([loss.detach(), *(t.detach() for t in terms.values())]))
                 step += 1
-            row = history_row(epoch, step, torch.stack(seen), list(terms), history)
+            row = history_row(epoch, step, torch.stack(seen), names, history)
             if options["watch"]:
                 row["validation_accuracy"] = _watch(job)
             history.append(row)
@@ -255,7 +257,9 @@ def _teacher_says(job: Job, batch: Tensor, rows: Tensor, answers: Tensor | None)
     """The teacher's logits for this batch: kept ones by example, or asked for this very view."""
     if job.live_teacher is not None:
         device = job.options["device"]
-        return signals.ask(job.live_teacher, batch.float(), device).to(device, batch.dtype)
+        asked = batch.float() if batch.is_floating_point() else batch
+        said = signals.ask(job.live_teacher, asked, device).to(device)
+        return cast(said, job.options["precision"])
     return None if answers is None else answers[rows]
 
 
@@ -277,6 +281,18 @@ def _terms(loss: Loss, student_logits, teacher_logits, labels, options) -> dict[
     return terms
 
 
+def _same_names(terms: dict[str, Tensor], before: list[str] | None) -> list[str]:
+    names = list(terms)
+    if taken := {"epoch", "step", "loss", "validation_accuracy"} & set(names):
+        raise Refusal(f"the loss names a term {min(taken)!r}, a column that the history has.")
+    if before is not None and names != before:
+        raise Refusal(
+            f"the loss gave the terms {names}, a step before {before}: expected the same names at "
+            "every step. Give 0 for a term that does not apply."
+        )
+    return names
+
+
 def _watch(job: Job) -> float:
     inputs = cast(job.watched.inputs, job.options["precision"])
     logits = signals.ask(job.student, inputs, job.options["device"])
@@ -296,21 +312,26 @@ def alone(options: dict) -> Iterator[None]:
             return
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it
         before = torch.are_deterministic_algorithms_enabled()
+        only_warns = torch.is_deterministic_algorithms_warn_only_enabled()
         torch.use_deterministic_algorithms(True)
         try:
             yield
         finally:
-            torch.use_deterministic_algorithms(before)
+            torch.use_deterministic_algorithms(before, warn_only=only_warns)
 
 
-def out_of_memory_said(work: Callable, job: Job):
+def out_of_memory_said(work: Callable, job: "Job | list[Job]"):
     """work(job), with torch's out-of-memory error as a sentence."""
     try:
         return work(job)
-    except torch.OutOfMemoryError as error:
-        size = job.options["batch_size"]
+    except RuntimeError as error:  # on the CPU and on MPS it has no class of its own
+        known = ("out of memory", "not enough memory", "can't allocate memory")
+        if not any(words in str(error) for words in known):
+            raise
+        options = (job[0] if isinstance(job, list) else job).options
+        size = options["batch_size"]
         raise Refusal(
-            f"not enough memory on {job.options['device']} for batches of {size}. "
+            f"not enough memory on {options['device']} for batches of {size}. "
             f"Try batch_size={max(1, size // 2)}, or device='cpu'."
         ) from error
 

@@ -101,7 +101,7 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
 
 
 def claim(sentence: str, holds: object) -> bool:
-    """Say whether a claim holds in the runs just made. It never raises: a claim may be seen to fall.
+    """Say whether a claim holds in the runs just made; a claim that falls does not raise.
 
     The line it prints is what a stored notebook is compared with.
     """

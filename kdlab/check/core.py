@@ -6,7 +6,7 @@ import inspect
 import itertools
 import re
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -89,21 +89,19 @@ class Finding:
 
 
 def examine(exercise: Exercise, f: object) -> Finding:
-    """Try f on all cases of an exercise and say what is wrong with it. Prints and records nothing."""
+    """Try f on all cases of an exercise and say what is wrong. Prints and records nothing."""
     if f is exercise.reference:
         return _not_yet("this is kdlab's own function. Run the cell that defines yours, then this.")
     if not callable(f):
         return _wrong(
             "not-a-function",
-            f"The check was given a {type(f).__name__}. Give it the function itself, without "
-            f"brackets: kdlab.check.{exercise.name}(your_function).",
+            f"the check was given something of type {type(f).__name__}. Give it your function "
+            f"itself, without calling it: kdlab.check.{exercise.name}(your_function).",
         )
     called = getattr(f, "__name__", "<lambda>").replace("<lambda>", "your function")
-    wanted = f"{exercise.name}({', '.join(exercise.takes)})"
     if not _takes(f, exercise.cases[0].inputs):
-        return _wrong(
-            "arguments", f"{called} cannot be called like {wanted}: it takes other arguments."
-        )
+        wanted = f"({', '.join(exercise.takes)})"
+        return _wrong("arguments", f"{called} takes other arguments than {wanted}.")
     results, changes_input = [], False
     for case in exercise.cases:
         inputs = copy.deepcopy(case.inputs)
@@ -118,7 +116,8 @@ def examine(exercise: Exercise, f: object) -> Finding:
         try:
             results.append(_as_tensor(result))
         except Exception:
-            return _wrong("type", f"{called} gives a {type(result).__name__}; expected a tensor.")
+            kind = type(result).__name__
+            return _wrong("type", f"{called} gives back a {kind}; expected is a tensor.")
         changes_input |= not all(map(_identical, inputs, case.inputs))
 
     finding = _compare(exercise, called, results)
@@ -146,14 +145,14 @@ def _compare(exercise: Exercise, called: str, results: list[Tensor]) -> Finding:
     for mistakes, changes in _suspects(exercise.mistakes):
         if _all_same(results, _outcomes(exercise, changes)):
             name = " + ".join(mistake.name for mistake in mistakes)
-            return _wrong(name, _told(exercise, mistakes))
+            return Finding(NOT_RIGHT, name, _told(exercise, mistakes))
     differing = [
         (case, result, value)
         for case, result, value in zip(exercise.cases, results, expected, strict=True)
         if not _same(result, value)
     ]
     for case, result, value in differing:
-        if result.numel() != value.numel() or result.dim() != value.dim() > 0:
+        if result.shape != value.shape and not result.numel() == value.numel() == 1:
             return _wrong("shape", _other_shape(called, exercise, case, result, value))
     return _wrong("unknown", _other_values(called, exercise, *differing[0], len(differing)))
 
@@ -174,8 +173,8 @@ def _outcomes(exercise: Exercise, changes: dict[str, Callable]) -> Iterator[Tens
         yield _as_tensor(exercise.in_steps(*case.inputs, **changes))
 
 
-def _all_same(results: list[Tensor], others: Iterator[Tensor]) -> bool:
-    return all(_same(*pair) for pair in zip(results, others, strict=False))
+def _all_same(results: list[Tensor], others: Iterable[Tensor]) -> bool:
+    return all(_same(result, other) for result, other in zip(results, others, strict=True))
 
 
 def _same(result: Tensor, other: Tensor) -> bool:
@@ -244,7 +243,7 @@ def _not_yet(sentence: str) -> Finding:
 
 
 def _wrong(mistake: str, sentence: str) -> Finding:
-    return Finding(NOT_RIGHT, mistake, _wrapped(sentence))
+    return Finding(NOT_RIGHT, mistake, _wrapped(f"Not right yet: {sentence}"))
 
 
 def _told(exercise: Exercise, mistakes: tuple[Mistake, ...]) -> str:
@@ -253,17 +252,17 @@ def _told(exercise: Exercise, mistakes: tuple[Mistake, ...]) -> str:
         for mistake in mistakes
     ]
     if len(sentences) == 1:
-        return f"Almost. {sentences[0]}"
-    return f"Two mistakes at once.\n1. {sentences[0]}\n2. {sentences[1]}"
+        return _wrapped(f"Almost. {sentences[0]}")
+    return _wrapped(f"Two mistakes at once.\n1. {sentences[0]}\n2. {sentences[1]}")
 
 
 def _changes_input(called: str, finding: Finding) -> Finding:
     sentence = (
         f"{called} changes its input in place. Whoever calls it then goes on with changed numbers. "
-        "Work on new tensors: not p += 1, p[...] = 1 or p.log_(), but p + 1, torch.where, p.log()."
+        "Make new tensors instead: p + 1 and not p += 1, p.clamp() and not p.clamp_()."
     )
     if finding.state == RIGHT:
-        return _wrong("changes-input", f"The values are right, but {sentence}")
+        return _wrong("changes-input", f"the values are right, but {sentence}")
     return Finding(
         NOT_RIGHT,
         f"{finding.mistake} + changes-input",
@@ -272,30 +271,27 @@ def _changes_input(called: str, finding: Finding) -> Finding:
 
 
 def _raised(called: str, exercise: Exercise, case: Case, error: Exception) -> str:
-    first_line = (str(error).strip().splitlines() or ["without a message"])[0]
+    first_line = (str(error).strip().splitlines() or ["no message"])[0]
     # an address differs from run to run; a stored notebook is compared word for word
     said = re.sub(r"0x[0-9a-f]+", "0x…", first_line)[:200]
-    shapes = " and ".join(
-        f"{name} of shape {tuple(value.shape)}"
-        for name, value in zip(exercise.takes, case.inputs, strict=True)
-    )
     return (
-        f"{called} stopped with a {type(error).__name__}: {said}\n"
-        f"It happened on the case: {case.name} ({shapes})."
+        f"{called} stopped with an error. {type(error).__name__}: {said}\n"
+        f"It happened on the case: {case.name} ({_given(exercise, case)})."
     )
 
 
 def _other_shape(
     called: str, exercise: Exercise, case: Case, result: Tensor, expected: Tensor
 ) -> str:
-    given = " and ".join(
-        f"{name} of shape {tuple(value.shape)}"
-        for name, value in zip(exercise.takes, case.inputs, strict=True)
-    )
     return (
-        f"Not right yet. {called} gives {_shape(result)} for {given}; expected is "
-        f"{_shape(expected)}."
+        f"{called} gives {_shape(result)} for {_given(exercise, case)}. "
+        f"Expected is {_shape(expected)}."
     )
+
+
+def _given(exercise: Exercise, case: Case) -> str:
+    named = zip(exercise.takes, case.inputs, strict=True)
+    return " and ".join(f"{name} of shape {tuple(value.shape)}" for name, value in named)
 
 
 def _shape(tensor: Tensor) -> str:
@@ -310,8 +306,8 @@ def _other_values(
     width = max(map(len, shown))
     lines = [f"    {name:<{width}}  {_rounded(tensor)}" for name, tensor in shown.items()]
     said = (
-        f"Not right yet, and no mistake that we know. {called} differs from ours on {wrong} of "
-        f"{len(exercise.cases)} cases. The smallest: {case.name}."
+        f"{called} differs from ours on {wrong} of {len(exercise.cases)} cases, and it is none of "
+        f"the mistakes that we know. The smallest of these cases: {case.name}."
     )
     if not result.isfinite().all():
         lines.append("nan and inf often come from log(0), or from e to a large power.")

@@ -8,15 +8,16 @@ from kdlab.check import record
 from kdlab.check.questions import Question
 from kdlab.errors import unknown
 
-# Radio buttons cut long texts off at one line; ours wrap.
+# ipywidgets cuts an option off after one line and puts the button behind its text.
 STYLE = """<style>
-.kdlab-quiz .widget-radio, .kdlab-quiz .widget-radio-box { width: auto; height: auto; }
+.kdlab-quiz .widget-radio { flex-direction: column; width: auto; height: auto; }
+.kdlab-quiz .widget-radio-box { width: auto; height: auto; margin: 0; }
 .kdlab-quiz .widget-radio-box label {
-  display: flex; align-items: baseline; gap: 6px; width: auto; height: auto; max-width: none;
-  margin: 3px 0; line-height: 1.45; white-space: normal; overflow: visible;
+  display: flex; flex-direction: row-reverse; justify-content: flex-end; gap: 8px;
+  width: auto; height: auto; margin: 3px 0; line-height: 1.4; white-space: normal;
 }
-.kdlab-quiz .widget-radio-box input { flex: none; margin: 0; }
-.kdlab-quiz .widget-html-content { line-height: 1.45; white-space: normal; }
+.kdlab-quiz .widget-radio-box label input { flex: none; height: 1.4em; margin: 0; }
+.kdlab-quiz .widget-html-content { line-height: 1.4; white-space: normal; }
 </style>"""
 
 
@@ -31,7 +32,11 @@ class QuizPanel(ipywidgets.VBox):
         self.question = question
         options = [(f"{letter}. {option.text}", letter) for letter, option in self._options.items()]
         self._buttons = ipywidgets.RadioButtons(
-            options=options, value=None, layout={"width": "auto"}
+            options=options,
+            value=None,
+            description="Your answer:",
+            layout={"width": "auto"},
+            style={"description_width": "initial"},
         )
         self._feedback = ipywidgets.HTML()
         asked = f"{STYLE}<b>{html.escape(question.question)}</b>"
@@ -76,7 +81,7 @@ class QuizPanel(ipywidgets.VBox):
 
     def _repr_mimebundle_(self, **kwargs):
         bundle = super()._repr_mimebundle_(**kwargs)
-        # The same in every state, for stored notebooks are compared: it is the question, unanswered.
+        # Always the unanswered question: a stored notebook is compared word for word.
         return bundle | {
             "text/plain": self.question.as_text(),
             "text/html": self.question.as_html(),

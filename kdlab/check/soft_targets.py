@@ -127,8 +127,8 @@ entropy = Exercise(
         ),
         Mistake(
             "wrong-axis",
-            "You add up over axis 0, which runs over the examples. Add up over axis 1, the classes, "
-            "so that each example gets its own entropy.",
+            "You add up over axis 0, the examples. Add up over axis 1, the classes, so that each "
+            "example gets its own entropy.",
             ENTROPY,
             {"over_classes": lambda terms: terms.sum(0)},
         ),
@@ -168,8 +168,9 @@ entropy = Exercise(
 
 
 def our_soft_cross_entropy(student_logits: Tensor, teacher_probabilities: Tensor) -> Tensor:
-    """Cross-entropy of the student against soft targets: L = −mean over the batch of Σ_c p_c log q_c.
+    """Cross-entropy of the student against soft targets.
 
+    L = −mean over the batch of Σ_c p_c log q_c,
     p = teacher_probabilities, q = softmax(student_logits).  Both (batch, classes).
     """
     log_q = F.log_softmax(student_logits, dim=1)
@@ -201,7 +202,7 @@ soft_cross_entropy = Exercise(
     in_steps=_soft_cross_entropy_in_steps,
     trains=True,
     cases=(
-        Case("one example", (torch.tensor([[2.0, 1.0, 0.0]]), torch.tensor([[0.7, 0.2, 0.1]]))),
+        Case("one example", (torch.tensor([[3.0, 2.0, 1.0]]), torch.tensor([[0.7, 0.2, 0.1]]))),
         Case(
             "two examples",
             (
@@ -236,8 +237,8 @@ soft_cross_entropy = Exercise(
         ),
         Mistake(
             "mean-over-entries",
-            "You average over all entries, batch times classes. Add up over the classes first, then "
-            "average over the examples; otherwise the loss shrinks with the number of classes.",
+            "You average over all entries, batch times classes. Add up over the classes first, "
+            "then average over the examples. Otherwise more classes would make a smaller loss.",
             LABELS,
             {"over_classes": lambda terms: terms.mean(1)},
         ),
@@ -303,9 +304,9 @@ soft_cross_entropy = Exercise(
         ),
         Mistake(
             "underflow",
-            "With large logits, softmax gives probabilities so small that float32 rounds them to 0, "
-            "and the logarithm of 0 is −∞. A small number added inside the logarithm hides this, "
-            "but gives a wrong loss. F.log_softmax computes both steps as one and stays exact.",
+            "With large logits, softmax gives probabilities so small that float32 rounds them to "
+            "0, and the logarithm of 0 is −∞. A small number added inside the logarithm hides "
+            "this, but gives a wrong loss. F.log_softmax computes both steps as one and is exact.",
             LABELS,
             {"student": lambda logits: _softmax(logits).log()},
             *({"student": lambda logits, e=e: (_softmax(logits) + e).log()} for e in EPSILONS),
@@ -423,8 +424,8 @@ mean_soft_target = Exercise(
         ),
         Mistake(
             "transposed",
-            "Rows and columns have changed places. Row c describes the examples labelled c, so each "
-            "row adds up to 1.",
+            "Rows and columns have changed places. Row c describes the examples labelled c, so "
+            "each row adds up to 1.",
             MAP,
             {"table": torch.t},
         ),
@@ -444,8 +445,8 @@ mean_soft_target = Exercise(
         ),
         Mistake(
             "counts-on-columns",
-            "The sums are right, but the division runs along the wrong axis: column c is divided by "
-            "the count of class c. Counts of shape (classes, 1) divide the rows: counts[:, None].",
+            "The division runs along the wrong axis: column c is divided by the count of class c. "
+            "Counts of shape (classes, 1) divide the rows: counts[:, None].",
             MAP,
             {"average": lambda member, p: member.T @ p / member.sum(0)},
         ),
@@ -474,8 +475,8 @@ mean_soft_target = Exercise(
         ),
         Mistake(
             "answers-counted",
-            "You count how often the teacher names each class. That is a confusion matrix. It drops "
-            "the small probabilities: take the mean of the probabilities themselves.",
+            "You count how often the teacher names each class. That is a confusion matrix. It "
+            "drops the small probabilities: take the mean of the probabilities themselves.",
             MAP,
             {"prepare": _answers},
         ),
@@ -501,8 +502,8 @@ QUIZZES = (
             ),
             Option(
                 "Because the teacher is always right.",
-                "It is not: some images in the section “Look” show its errors. A soft target tells "
-                "more even there, for it also says how unsure the teacher is.",
+                "The teacher errs too. Its soft target tells more even there: a label is never in "
+                "doubt, a soft target also says how unsure the teacher was.",
             ),
             Option(
                 "Because it makes the training data larger.",
@@ -537,8 +538,9 @@ QUIZZES = (
             ),
             Option(
                 "With 12,000 images both ways are proved to be equally good.",
-                "Not to see a difference is not to show that there is none: everything from −0.2 to "
-                "+0.4 fits. “The same” needs a margin, stated before, that holds the whole interval.",
+                "Not to see a difference is not to show that there is none: everything from −0.2 "
+                "to +0.4 fits. “The same” needs a margin, stated before, that holds the whole "
+                "interval.",
             ),
             Option(
                 "With 12,000 images 95 % of the students gain between −0.2 and +0.4 points.",

@@ -53,10 +53,10 @@ class Line:
 class Guess(Panel):
     """A slider that counts only once it was moved; `.value` is None until then."""
 
-    def __init__(self, question: str, low: float, high: float, unit: str, what: str):
+    def __init__(self, question: str, low: float, high: float, unit: str):
         if not low < high:
             raise Refusal(f"low={low!r}, high={high!r}: expected low to lie below high.")
-        self.what, self._moved, self._found, self._band = what, False, None, None
+        self._moved, self._found, self._band = False, None, None
         title = f"your guess: {question}"
         picture = Picture(title, size=(7, 1.5))
         line = Line(picture, question, low, high, unit)
@@ -84,11 +84,12 @@ class Guess(Panel):
         self.guess.value = value
         self._update()  # also where the slider stood there already
 
-    def reveal(self, value: float, band: Sequence[float]) -> None:
+    def reveal(self, value: float, band: Sequence[float], what: str = "the student found") -> None:
         """Print guess and measurement side by side; from now on the guess is fixed.
 
         value: what was measured.  band: where it is expected. Without a guess only the band is
         printed, which is the same on every machine; a value outside of it is printed as it is.
+        what: the words before the measured number.
         """
         low, high = band
         if not math.isfinite(value) or not low <= high:
@@ -101,7 +102,7 @@ class Guess(Panel):
             found = f"between {low:g} and {high:g}"
             if not inside:
                 found = f"{value:.3g}, outside the expected {low:g} to {high:g}"
-            print(f"no guess given; {self.what} {found}")
+            print(f"no guess given; {what} {found}")
             return
         gap = value - self.value
         side = "more than" if gap > 0 else "less than"
@@ -109,7 +110,7 @@ class Guess(Panel):
         expected = "between" if inside else "outside the expected"
         joined = "and" if inside else "to"
         print(
-            f"your guess: {self.value:g}; {self.what} {value:.3g} "
+            f"your guess: {self.value:g}; {what} {value:.3g} "
             f"({expected} {low:g} {joined} {high:g}), {distance}"
         )
 
@@ -119,12 +120,9 @@ class Guess(Panel):
             self._moved = True
 
 
-def guess(
-    question: str, low: float, high: float, unit: str = "", what: str = "the student found"
-) -> Guess:
+def guess(question: str, low: float, high: float, unit: str = "") -> Guess:
     """Ask for a guess before a result is shown; an untouched slider is no guess.
 
-    `.value` is the guess or None; `.reveal(value, band=(low, high))` then prints both. what: the
-    words before the measured number.
+    `.value` is the guess or None; `.reveal(value, band=(low, high))` then prints both.
     """
-    return Guess(question, low, high, unit, what)
+    return Guess(question, low, high, unit)

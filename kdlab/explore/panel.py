@@ -1,7 +1,13 @@
+# NOTE FROM THE LEAD TO THE WIDGET HELPER (delete this when read): time is short, so two other
+# helpers write kdlab/plots/* (all table/tensor plots; you keep picture.py) and explore/primer.py.
+# Skip these; do missing_class next, then tests and screenshots. Also: Fashion-MNIST inputs are now
+# standardised ((byte/255 - 0.286)/0.353), so show pictures with limits from the picture itself,
+# not vmin=0, vmax=1. Lesson sources that use your API: notebooks/source/*.py. Be done in 25 minutes.
 """A panel: controls, a plain function from settings to a result, and a picture of that result."""
 
 import html
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 import ipywidgets
@@ -11,6 +17,9 @@ from kdlab.plots.picture import Picture, still_frame
 from kdlab.training import Stopped
 
 PAUSE = 0.15  # seconds of rest before work starts, so that several quick changes cost one run
+
+# A slider's readout is cut off at a fixed width; ours may be as wide as what it says.
+STYLE = "<style>.kdlab-panel .widget-readout { max-width: none; }</style>"
 
 
 class Job:
@@ -74,7 +83,7 @@ class Panel(ipywidgets.VBox):
     compute(**settings) -> result and draw(result), which draws `picture`, are plain functions. A
     quick panel calls them while a control is dragged. A slow one calls
     compute(stop, progress, **settings) in the background once the control is let go: see `Job`;
-    progress(done, total, sentence) moves the bar.
+    progress(done, total) moves the bar.
 
     hide, lock: names of controls that are not shown, or shown and fixed.  code: see `.code`.
     """
@@ -93,6 +102,7 @@ class Panel(ipywidgets.VBox):
         lock: Sequence[str] = (),
     ):
         super().__init__()
+        self.add_class("kdlab-panel")
         self.title, self.controls, self.picture = title, dict(controls), picture
         self.result, self.error = None, None
         self._compute, self._draw = compute, draw
@@ -156,13 +166,18 @@ class Panel(ipywidgets.VBox):
             raise  # a cell that moved the control must not go on with the old result
 
     def _work(self, stop: Callable[[], bool], **settings) -> object:
-        def progress(done: int, total: int, sentence: str = "training …") -> None:
+        moved = 0.0
+
+        def progress(done: int, total: int) -> None:
+            nonlocal moved
+            if time.monotonic() - moved < 0.1:  # the eye needs no more, the front end even less
+                return
+            moved = time.monotonic()
             with self._job.lock:
                 if stop():
                     raise Stopped
                 self._bar.max, self._bar.value = total, done
                 self._bar.layout.visibility = "visible"
-                self._say(f"{sentence} ({done} of {total})", busy=True)
 
         return self._compute(stop, progress, **settings)
 
@@ -178,7 +193,7 @@ class Panel(ipywidgets.VBox):
         self._say(f"<b>This did not work.</b> {html.escape(said)}")
 
     def _say(self, text: str, busy: bool = False) -> None:
-        self._status.value = f'<span role="status">{text}</span>'
+        self._status.value = f'{STYLE}<span role="status">{text}</span>'
         if self._job is None:
             self._status.layout.display = None if text else "none"
         elif not busy:
@@ -270,7 +285,5 @@ def _allowed(name: str, control: ipywidgets.Widget, text: str) -> float:
             raise Refusal(f"the code gives {name}={text}: expected one of {listed}.")
         return known[known.index(value)]
     if not control.min <= value <= control.max:
-        raise Refusal(
-            f"the code gives {name}={text}: expected {control.min:g} to {control.max:g}."
-        )
+        raise Refusal(f"the code gives {name}={text}: expected {control.min:g} to {control.max:g}.")
     return type(control.value)(value)

@@ -269,7 +269,8 @@ quiz
 # 4. One seed only: what does the panel say then, and why?
 
 # %%
-panel = kdlab.explore.training()
+panel = kdlab.explore.training(teacher)
+panel.wait()
 panel
 
 # %%
