@@ -67,7 +67,8 @@ class Signal:
         path = Path(path)
         tensors = {"logits": self.logits, "indices": self.indices, "rows": self.rows}
         beside = path.with_name(path.name + ".part")
-        save_file(tensors, beside, metadata={"name": self.name, "teacher": self.teacher})
+        metadata = {"name": self.name, "teacher": self.teacher, "sha256": _digest(tensors)}
+        save_file(tensors, beside, metadata=metadata)
         beside.replace(path)
 
     @staticmethod
@@ -79,6 +80,12 @@ class Signal:
             metadata = file.metadata() or {}
         if not {"logits", "indices", "rows"} <= tensors.keys():
             raise CorruptFile(f"{path} is no record of a teacher: it holds {sorted(tensors)}.")
+        expected, found = metadata.get("sha256"), _digest(tensors)
+        if expected not in (None, found):
+            raise CorruptFile(
+                f"{path} is damaged: the SHA-256 of its answers is {found}, it was saved with "
+                f"{expected}. Nothing was changed; record the teacher again."
+            )
         return Signal(metadata.get("name", path.stem), metadata.get("teacher", ""), **tensors)
 
 
@@ -206,6 +213,13 @@ def row_fingerprints(inputs: Tensor) -> Tensor:
 
 def _state(model: nn.Module) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in model.state_dict().items() if hasattr(tensor, "dtype")}
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in ("logits", "indices", "rows"):
+        digest.update(_bytes(tensors[name]))
+    return digest.hexdigest()
 
 
 def _unsaved(model: nn.Module) -> list[tuple[str, Tensor]]:

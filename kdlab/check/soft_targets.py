@@ -84,10 +84,17 @@ entropy = Exercise(
         Mistake(
             "log-of-zero",
             "Where a probability is exactly 0, the entropy becomes NaN: the logarithm of 0 is −∞, "
-            "and 0 · (−∞) is not a number. A class with probability 0 adds nothing to the sum, so "
+            "and 0 times −∞ is not a number. A class with probability 0 adds nothing to the sum: "
             "its term must count as 0. torch.xlogy(a, b) gives a · log b with just this rule.",
             ENTROPY,
             {"zeros": _same},
+        ),
+        Mistake(
+            "large-epsilon",
+            "The number that you add inside the logarithm keeps it from seeing a zero, but it is "
+            "so large that it changes the entropy. torch.xlogy(a, b) needs no such number.",
+            ENTROPY,
+            *({"log": lambda p, e=e: (p + e).log()} for e in (1e-4, 1e-3, 1e-2)),
         ),
         Mistake(
             "base-2",
@@ -310,6 +317,7 @@ soft_cross_entropy = Exercise(
             LABELS,
             {"student": lambda logits: _softmax(logits).log()},
             *({"student": lambda logits, e=e: (_softmax(logits) + e).log()} for e in EPSILONS),
+            *({"student": lambda logits, e=e: _softmax(logits).clamp(e).log()} for e in EPSILONS),
         ),
         Mistake(
             "hard-labels",

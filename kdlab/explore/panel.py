@@ -1,8 +1,3 @@
-# NOTE FROM THE LEAD TO THE WIDGET HELPER (delete this when read): time is short, so two other
-# helpers write kdlab/plots/* (all table/tensor plots; you keep picture.py) and explore/primer.py.
-# Skip these; do missing_class next, then tests and screenshots. Also: Fashion-MNIST inputs are now
-# standardised ((byte/255 - 0.286)/0.353), so show pictures with limits from the picture itself,
-# not vmin=0, vmax=1. Lesson sources that use your API: notebooks/source/*.py. Be done in 25 minutes.
 """A panel: controls, a plain function from settings to a result, and a picture of that result."""
 
 import html

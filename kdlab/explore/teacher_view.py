@@ -12,6 +12,7 @@ from kdlab import models, signals
 from kdlab.data import Split
 from kdlab.errors import Refusal, whole
 from kdlab.explore.panel import Panel, slider, steps
+from kdlab.plots.examples import ranked, shades
 from kdlab.plots.picture import BLUE, ORANGE, Picture, style
 
 TEMPERATURES = (0.5, 0.7, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12, 15, 20)
@@ -77,7 +78,7 @@ class View:
         places = list(range(len(classes)))
         with style():
             left, right = picture.figure.subplots(1, 2, width_ratios=[1, 2.4])
-            self.image = left.imshow(pixels(first.image), cmap="gray", vmin=0, vmax=1)
+            self.image = left.imshow(shades(first.image[None])[0])
             left.set_axis_off()
             self.label = left.set_title(" ", loc="center", fontsize=13, weight="bold")
             self.bars = right.barh(places, first.probabilities, color=BLUE, height=0.72)
@@ -93,7 +94,7 @@ class View:
 
     def update(self, answer: Answer) -> None:
         """Show another answer."""
-        self.image.set_data(pixels(answer.image))
+        self.image.set_data(shades(answer.image[None])[0])
         self.label.set_text(f"label: {answer.label}")
         for name, bar, text, share in zip(
             self.classes, self.bars, self.shares, answer.probabilities.tolist(), strict=True
@@ -104,25 +105,11 @@ class View:
             text.set(x=share + 0.012, text=f"{share:.3f}" + (" ← label" if right else ""))
         doubt = f"{answer.entropy:.3f} nats of at most {answer.most_entropy:.3f}"
         self.said.set_text(f"the teacher at T = {answer.temperature:g}: entropy {doubt}")
-        top = answer.probabilities.topk(min(3, len(self.classes)))
-        ranked = ", ".join(
-            f"{self.classes[at]} {share:.3f}"
-            for share, at in zip(top.values.tolist(), top.indices.tolist(), strict=True)
-        )
         self.picture.redraw(
             f"A picture labelled {answer.label} and what the teacher says about it at "
-            f"T={answer.temperature:g}: {ranked}; entropy {doubt}."
+            f"T={answer.temperature:g}: {ranked(answer.probabilities, self.classes, 3)}; "
+            f"entropy {doubt}."
         )
-
-
-def pixels(image: Tensor) -> Tensor:
-    """An input (channels, height, width) as matplotlib wants it: one channel or three."""
-    if image.ndim != 3 or image.shape[0] not in (1, 3):
-        raise Refusal(
-            f"inputs of shape {tuple(image.shape)}: expected pictures of shape (channels, height, "
-            "width) with 1 or 3 channels."
-        )
-    return image.permute(1, 2, 0) if image.shape[0] == 3 else image[0]
 
 
 def teacher_view(

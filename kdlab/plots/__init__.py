@@ -1,0 +1,18 @@
+"""Figures from tables and tensors; never trains. Every function gives back a `Picture`."""
+
+from kdlab.plots.atlases import gain, heat_map, paired
+from kdlab.plots.classes import class_map, entropy_per_class
+from kdlab.plots.picture import Picture
+from kdlab.plots.pictures import images
+from kdlab.plots.runs import history
+
+__all__ = [
+    "Picture",
+    "class_map",
+    "entropy_per_class",
+    "gain",
+    "heat_map",
+    "history",
+    "images",
+    "paired",
+]

@@ -1,0 +1,237 @@
+"""What a sweep found: gains by number of examples, paired runs, a map over two settings."""
+
+import math
+import textwrap
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import NullLocator
+
+from kdlab.errors import Refusal, number
+from kdlab.plots.picture import FROM_LABELS, FROM_TEACHER, GREEN, GREY, INK, Picture, style
+from kdlab.plots.words import called, listed, name_lines, percent, scale, written
+from kdlab.scores import LOWER_IS_BETTER
+from kdlab.sweeps import Atlas
+from kdlab.verdicts import SHARES, Verdict, interval, signed
+
+ANOTHER = {"color": GREEN, "marker": "^", "linestyle": ":"}  # where both learn from one source
+AXES = {"temperature": "temperature T", "alpha": "weight of the labels, alpha"}
+
+
+def gain(
+    atlases: dict[int, Atlas], baseline: dict, candidate: dict, metric: str = "accuracy"
+) -> Picture:
+    """Two settings against the number of training examples, and their paired difference below.
+
+    atlases: {number of training examples: its sweep}. Whiskers are 95 % intervals over the seeds;
+    each difference carries the word of its verdict.
+    """
+    factor = scale(metric)
+    counts = _counts(atlases)
+    verdicts = {at: atlases[at].compare(baseline, candidate, metric) for at in counts}
+    picture = Picture("gain by number of training examples", (9, 6))
+    with style():
+        upper, lower = picture.figure.subplots(2, 1, sharex=True, height_ratios=[1.25, 1])
+        ends, looks = [], _looks(atlases[counts[0]], baseline, candidate)
+        for setting, look, shift in zip((baseline, candidate), looks, (0.985, 1.015), strict=True):
+            values = [atlases[at]._rows(setting)[metric] * factor for at in counts]
+            means = [column.mean() for column in values]
+            spots = [at * shift for at in counts]
+            _whiskers(upper, spots, means, [interval(list(column)) for column in values], look)
+            upper.plot(spots, means, **look)
+            ends.append((spots[-1], means[-1], atlases[counts[-1]].said(setting), look["color"]))
+        upper.set(ylabel=called(metric), xscale="log")
+        _draw_differences(lower, verdicts, factor)
+        lower.set_xlim(counts[0] / 1.25, counts[-1] * 1.25)
+        lower.set_xticks(counts, [f"{at:,}" for at in counts])
+        lower.xaxis.set_minor_locator(NullLocator())
+        lower.set_xlabel("training examples")
+        _unit_of_difference(lower, metric)
+        name_lines(upper, ends)
+    first = verdicts[counts[0]]
+    unit = " points" if metric in SHARES else ""
+    said = [
+        f"{at:,}: {signed(verdicts[at].difference, metric)}{unit}, {verdicts[at].word}"
+        for at in counts
+    ]
+    return picture.draw(
+        f"{first.candidate} against {first.baseline}, difference in {called(metric).split(',')[0]} "
+        f"by number of training examples: {'; '.join(said)}."
+    )
+
+
+def paired(atlas: Atlas, baseline: dict, candidate: dict, metric: str = "accuracy") -> Picture:
+    """Each seed's two runs joined by a line, with both means and the verdict."""
+    factor = scale(metric)
+    verdict = atlas.compare(baseline, candidate, metric)
+    values = pd.concat([atlas._rows(one)[metric] for one in (baseline, candidate)], axis=1).dropna()
+    values = values * factor
+    picture = Picture("paired runs", (8, 4.4))
+    with style():
+        axes = picture.figure.subplots()
+        for pair in values.to_numpy():
+            axes.plot([0, 1], pair, color=GREY, linewidth=1)
+        ends = []
+        for place, look in enumerate(_looks(atlas, baseline, candidate)):
+            dots, mean = values.iloc[:, place], values.iloc[:, place].mean()
+            axes.plot([place] * len(dots), dots, **{**look, "linestyle": "none", "markersize": 8})
+            aside = place + 0.12 * (2 * place - 1)
+            _whiskers(axes, [aside], [mean], [interval(list(dots))], look)
+            axes.plot(
+                aside, mean, marker="_", markersize=18, markeredgewidth=3, color=look["color"]
+            )
+            axes.annotate(
+                f"mean {written(mean / factor, metric)}", (aside, mean), (12 * (2 * place - 1), 0),
+                textcoords="offset points", va="center", ha="left" if place else "right",
+                color=look["color"],
+            )  # fmt: skip
+        axes.set_xticks([0, 1], [verdict.baseline, verdict.candidate])
+        axes.set(xlim=(-0.6, 1.6), ylabel=called(metric))
+        axes.grid(axis="x", visible=False)
+        axes.set_title(textwrap.fill(str(verdict), 88), fontsize=10.5)
+    up = int((values.iloc[:, 1] > values.iloc[:, 0]).sum())
+    return picture.draw(
+        f"{verdict}. The candidate's value is higher in {up} of {len(values)} pairs."
+    )
+
+
+def heat_map(
+    atlas: Atlas, metric: str = "accuracy", rows: str = "temperature", columns: str = "alpha"
+) -> Picture:
+    """A sweep over two settings as a map: means over the seeds, the best one framed."""
+    factor = scale(metric)
+    table = _two_axes(atlas, metric, rows, columns)
+    cells = table.to_numpy() * factor
+    low_is_best = metric in LOWER_IS_BETTER
+    best = np.unravel_index((np.nanargmin if low_is_best else np.nanargmax)(cells), cells.shape)
+    seeds = atlas.table["seed"].nunique()
+    size = (2.6 + 0.95 * table.shape[1], 1.9 + 0.5 * table.shape[0])
+    picture = Picture("map of a sweep", (max(6.5, size[0]), max(3, size[1])))
+    with style():
+        axes = picture.figure.subplots()
+        drawn = axes.imshow(cells, cmap="cividis", aspect="auto")
+        for row, column in np.ndindex(cells.shape):
+            value = cells[row, column]
+            known = math.isfinite(value)
+            dark = known and drawn.norm(value) < 0.55
+            axes.text(
+                column, row, written(value / factor, metric) if known else "no run", ha="center",
+                va="center", color="white" if dark else INK,
+                weight="bold" if (row, column) == best else "normal",
+            )  # fmt: skip
+        frame = Rectangle(
+            (best[1] - 0.46, best[0] - 0.42), 0.92, 0.84, fill=False, edgecolor=INK, linewidth=2.5
+        )
+        axes.add_patch(frame)
+        axes.set_xticks(range(table.shape[1]), [_tick(value) for value in table.columns])
+        axes.set_yticks(range(table.shape[0]), [_tick(value) for value in table.index])
+        axes.set(xlabel=AXES.get(columns, columns), ylabel=AXES.get(rows, rows))
+        which = "lowest" if low_is_best else "highest"
+        many = f"mean of {seeds} seeds" if seeds > 1 else "one seed"
+        axes.set_title(textwrap.fill(f"{many}, {atlas.where}; frame: the {which}", 60))
+        axes.tick_params(length=0)
+        axes.grid(visible=False)
+        axes.spines[:].set_visible(False)
+        axes.figure.colorbar(drawn, ax=axes, label=called(metric), pad=0.02)
+    at = f"{rows} {_tick(table.index[best[0]])}, {columns} {_tick(table.columns[best[1]])}"
+    lowest, highest = (
+        written(end / factor, metric) for end in (np.nanmin(cells), np.nanmax(cells))
+    )
+    return picture.draw(
+        f"Map of {called(metric).split(',')[0]} over {rows} and {columns}, {many}: from {lowest} to "
+        f"{highest}{percent(metric)}; the {which} is at {at}."
+    )
+
+
+def _counts(atlases: dict[int, Atlas]) -> list[int]:
+    if not isinstance(atlases, dict) or not atlases:
+        raise Refusal("expected a dict {number of training examples: atlas} with at least one.")
+    strange = [at for at in atlases if not number(at) > 0]
+    if strange:
+        raise Refusal(f"key {strange[0]!r}: expected a number of training examples.")
+    return sorted(atlases)
+
+
+def _looks(atlas: Atlas, baseline: dict, candidate: dict) -> tuple[dict, dict]:
+    """How two settings are drawn: a student of labels is the same in every figure."""
+    first, second = (
+        FROM_LABELS if atlas.said(setting).startswith("labels only") else FROM_TEACHER
+        for setting in (baseline, candidate)
+    )
+    return (ANOTHER if first is second else first), second
+
+
+def _whiskers(axes: Axes, spots, means, intervals, look: dict) -> None:
+    """95 % intervals; where there is no interval (one run), no whisker."""
+    for spot, mean, (low, high) in zip(spots, means, intervals, strict=True):
+        if math.isfinite(low):
+            axes.errorbar(
+                spot, mean, [[mean - low], [high - mean]], fmt="none", ecolor=look["color"],
+                elinewidth=1.5, capsize=4,
+            )  # fmt: skip
+
+
+def _draw_differences(axes: Axes, verdicts: dict[int, Verdict], factor: int) -> None:
+    axes.axhline(0, color=INK, linewidth=1)
+    found = list(verdicts.values())
+    look = {"color": INK, "marker": "D", "linestyle": "none"}
+    means = [verdict.difference * factor for verdict in found]
+    ends = [(verdict.low * factor, verdict.high * factor) for verdict in found]
+    _whiskers(axes, list(verdicts), means, ends, look)
+    axes.plot(list(verdicts), means, **look)
+    for at, verdict, mean, (_, high) in zip(verdicts, found, means, ends, strict=True):
+        axes.annotate(
+            textwrap.fill(verdict.word, 14),
+            (at, high if math.isfinite(high) else mean),
+            (0, 6),
+            textcoords="offset points",
+            ha="center",
+            fontsize=10,
+        )
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.35 * (high - low))  # room for the words
+
+
+def _unit_of_difference(axes: Axes, metric: str) -> None:
+    unit = "points" if metric in SHARES else called(metric).split(", ")[-1]
+    axes.set_ylabel(f"difference, {unit}")
+    better = "below" if metric in LOWER_IS_BETTER else "above"
+    axes.set_title(f"paired difference, 95 % interval ({better} 0: the candidate is better)")
+
+
+def _two_axes(atlas: Atlas, metric: str, rows: str, columns: str) -> pd.DataFrame:
+    """The means over the seeds, a row for each value of `rows`, a column for each of `columns`."""
+    for name in (rows, columns):
+        if name not in atlas.axes:
+            raise Refusal(
+                f"{name!r} is no axis of this sweep: its axes are "
+                f"{', '.join(atlas.axes) or '(none)'}. Name two of them as rows= and columns=."
+            )
+    if rows == columns:
+        raise Refusal(f"rows and columns are both {rows!r}: name two axes.")
+    others = [
+        name
+        for name in atlas.axes
+        if name not in (rows, columns) and atlas.table[name].nunique() > 1
+    ]
+    if others:
+        raise Refusal(
+            f"the sweep also varies {listed(others)}: a map of two axes would mix its values. "
+            "Sweep with one value of it."
+        )
+    table = atlas.table.pivot_table(metric, rows, columns, aggfunc="mean", sort=False)
+    if table.empty:
+        raise Refusal(f"{metric} is missing (NaN) in every run of this sweep.")
+    return table.reindex(_sorted(table.index)).reindex(columns=_sorted(table.columns))
+
+
+def _sorted(values) -> list:
+    """Numbers by size, words as the sweep named them."""
+    is_number = all(math.isfinite(number(value)) for value in values)
+    return sorted(values) if is_number else list(values)
+
+
+def _tick(value: object) -> str:
+    return f"{value:g}" if isinstance(value, (int, float)) and abs(value) < 1e5 else str(value)
