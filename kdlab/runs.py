@@ -107,7 +107,7 @@ def load_run(folder: str | Path, student: models.Student | None = None) -> Run:
         parts = [card[name] for name in ("settings", "scores", "seconds", "finished")]
         expected, settings = card["student_sha256"], card["settings"]
         read = folder / "history.csv"
-        history = pd.read_csv(read, float_precision="round_trip")
+        history = pd.read_csv(read, dtype=str).astype(float).astype({"epoch": int, "step": int})
     except (ValueError, KeyError, TypeError) as error:
         raise CorruptFile(f"{read} is damaged and cannot be read: {error!r}") from error
     models.read_tensors(weights, expected)  # refused, with both hashes, where it is damaged

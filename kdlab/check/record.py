@@ -3,6 +3,7 @@
 import os
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 RIGHT, NOT_YET, NOT_RIGHT = "right", "not yet", "not right yet"
 COLUMNS = ("time", "lesson", "exercise", "result", "mistake")
@@ -21,13 +22,11 @@ def note(lesson: str, exercise: str, result: str, mistake: str = "") -> str:
     line = ",".join((now, lesson, exercise, result, mistake)) + "\n"
     try:
         with path().open("a+b") as file:
-            file.seek(0)
-            before = file.read().decode("utf-8", errors="replace")
-            if not before:
+            if not file.tell():  # opened for adding: this is where the file ends
                 line = f"{HEADER}\n{line}"
-            elif not before.startswith(HEADER):
+            elif not _is_record(file):
                 return f"(Progress was not noted: {path().name} is a file of another kind.)"
-            elif not before.endswith("\n"):  # a full disk has cut the last line short
+            elif not _ends_with_line(file):  # a full disk has cut the last line short
                 line = "\n" + line
             file.write(line.encode())
     except OSError as error:
@@ -37,9 +36,21 @@ def note(lesson: str, exercise: str, result: str, mistake: str = "") -> str:
 
 def lines() -> list[dict[str, str]]:
     """All lines noted so far, the oldest first; damaged ones are left out."""
+    if not path().is_file():
+        return []
     try:
         noted = path().read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
     rows = [line.split(",") for line in noted if line != HEADER]
     return [dict(zip(COLUMNS, row, strict=True)) for row in rows if len(row) == len(COLUMNS)]
+
+
+def _is_record(file: BinaryIO) -> bool:
+    file.seek(0)
+    return file.read(len(HEADER)) == HEADER.encode()
+
+
+def _ends_with_line(file: BinaryIO) -> bool:
+    file.seek(-1, os.SEEK_END)
+    return file.read() == b"\n"

@@ -1,6 +1,5 @@
-"""Single examples: pictures with their class, and what a teacher says about them."""
+"""Single examples beside what a teacher says about them."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +10,7 @@ from kdlab.data import Split
 from kdlab.errors import Refusal
 from kdlab.plots.picture import BLUE, ORANGE, Picture, style
 
-MOST = 60  # pictures in one figure: more could not be told apart
+MOST = 6  # soft targets beside each other
 
 
 def shades(inputs: Tensor) -> np.ndarray:
@@ -29,38 +28,6 @@ def shades(inputs: Tensor) -> np.ndarray:
     return (1 - scaled.expand(-1, -1, -1, 3) if inputs.shape[1] == 1 else scaled).cpu().numpy()
 
 
-def images(
-    split: Split,
-    classes: Sequence[str],
-    rows: Sequence[int] | None = None,
-    logits: Tensor | None = None,
-    columns: int = 6,
-) -> Picture:
-    """A grid of pictures, each with its class; with `logits`, also the teacher's two top answers.
-
-    rows: which examples of the split; None takes all.  logits: (examples of the split, classes).
-    """
-    rows = chosen(split, rows)
-    inputs, said = shades(split.inputs[rows]), _top(split, logits, rows, classes)
-    columns = min(columns, len(rows))
-    lines = math.ceil(len(rows) / columns)
-    picture = Picture("pictures and their classes", size=(1.5 * columns, 1.9 * lines))
-    with style():
-        grid = picture.figure.subplots(lines, columns, squeeze=False).flatten()
-        for axes in grid:
-            axes.set_axis_off()
-        for axes, image, row, answer in zip(grid, inputs, rows, said, strict=False):
-            axes.imshow(image)
-            axes.set_title(classes[int(split.labels[row])], loc="center", fontsize=11)
-            axes.text(0.5, -0.03, answer, transform=axes.transAxes, ha="center", va="top",
-                      fontsize=9, linespacing=1.15)  # fmt: skip
-    listed = "; ".join(
-        classes[int(split.labels[row])] + (f" (the teacher: {answer})" if answer else "")
-        for row, answer in zip(rows, (text.replace("\n", ", ") for text in said), strict=True)
-    )
-    return picture.draw(f"{len(rows)} pictures with their classes: {listed}.")
-
-
 def soft_targets(
     split: Split,
     classes: Sequence[str],
@@ -72,10 +39,18 @@ def soft_targets(
 
     rows: which examples of the split, at most six.  logits: (examples of the split, classes).
     """
-    rows = chosen(split, rows)
-    if len(rows) > 6:
-        raise Refusal(f"{len(rows)} rows: at most six soft targets fit beside each other.")
-    _check(split, logits)
+    rows = torch.as_tensor(rows).tolist()
+    if not 1 <= len(rows) <= MOST:
+        raise Refusal(f"{len(rows)} rows: expected 1 to {MOST}, so that they fit side by side.")
+    if min(rows) < 0 or max(rows) >= len(split):
+        raise Refusal(f"rows from {min(rows)} to {max(rows)}: the split has 0 to {len(split) - 1}.")
+    if logits.shape != (len(split), len(classes)):
+        raise Refusal(
+            f"logits of shape {tuple(logits.shape)}: expected {(len(split), len(classes))}, a row "
+            "for each example of the split. kdlab.signals.answers(teacher, split) gives them."
+        )
+    if not temperature > 0:
+        raise Refusal(f"temperature={temperature!r}: expected a number above 0.")
     probabilities = (logits[rows] / temperature).softmax(1)
     inputs, places = shades(split.inputs[rows]), range(len(classes))
     picture = Picture("soft targets", size=(max(3.4, 1.3 + 1.9 * len(rows)), 4.6))
@@ -109,29 +84,3 @@ def ranked(probabilities: Tensor, classes: Sequence[str], count: int) -> str:
     top = probabilities.topk(min(count, len(classes)))
     pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True)
     return ", ".join(f"{classes[number]} {share:.3f}" for number, share in pairs)
-
-
-def chosen(split: Split, rows: Sequence[int] | None) -> list[int]:
-    """The rows asked for, checked."""
-    rows = list(range(len(split))) if rows is None else torch.as_tensor(rows).tolist()
-    if not rows or len(rows) > MOST:
-        raise Refusal(f"{len(rows):,} pictures: expected 1 to {MOST}. Choose some with rows=.")
-    if min(rows) < 0 or max(rows) >= len(split):
-        raise Refusal(f"rows from {min(rows)} to {max(rows)}: the split has 0 to {len(split) - 1}.")
-    return rows
-
-
-def _check(split: Split, logits: Tensor) -> None:
-    if logits.ndim != 2 or len(logits) != len(split):
-        raise Refusal(
-            f"logits of shape {tuple(logits.shape)}: expected a row for each of the split's "
-            f"{len(split):,} examples. kdlab.signals.answers(teacher, split) gives them."
-        )
-
-
-def _top(split: Split, logits: Tensor | None, rows: list[int], classes) -> list[str]:
-    """The two top answers to each row in two lines; nothing where there are no logits."""
-    if logits is None:
-        return [""] * len(rows)
-    _check(split, logits)
-    return [ranked(logits[row].softmax(0), classes, 2).replace(", ", "\n") for row in rows]

@@ -8,7 +8,8 @@ import torch
 from kdlab.data import Split
 from kdlab.errors import Refusal
 from kdlab.plots.picture import VERMILLION, Picture, style
-from kdlab.plots.words import array, listed
+from kdlab.plots.drawing import array, paper
+from kdlab.plots.words import listed
 
 MOST = 60  # pictures in one figure; more cannot be looked at
 ACROSS = 6
@@ -21,7 +22,7 @@ def images(
 
     rows: which examples of the split, such as range(12).
     logits: (examples of the split, classes). A picture that the teacher takes for something else
-        than its label has a frame and a ✗.
+        than its label has a frame and a ×.
     """
     chosen = _rows(rows, len(split))
     pixels = _pixels(split.inputs[chosen])
@@ -34,7 +35,7 @@ def images(
         given = torch.as_tensor(array("logits", logits, (len(split), len(classes))))
         answers = given[chosen].double().softmax(1).topk(2)
     down, across = -(-len(chosen) // ACROSS), min(ACROSS, len(chosen))
-    picture = Picture(
+    picture = paper(
         "pictures with their classes",
         (1.55 * across, down * (2.25 if logits is not None else 1.75)),
     )
@@ -81,8 +82,12 @@ def _pixels(inputs: torch.Tensor) -> np.ndarray:
 
 def _first_two(answers, at: int, classes: Sequence[str], wrong: bool) -> str:
     shares, found = answers.values[at].tolist(), answers.indices[at].tolist()
-    lines = [f"{classes[number]} {share:.2f}" for number, share in zip(found, shares, strict=True)]
-    return "\n".join(["✗ " + lines[0] if wrong else lines[0], *lines[1:]])
+    lines = [f"{classes[number]} {_share(share)}" for number, share in zip(found, shares, strict=True)]
+    return "\n".join(["× " + lines[0] if wrong else lines[0], *lines[1:]])
+
+
+def _share(share: float) -> str:
+    return f"{share:.2f}" if share >= 0.005 else "<0.01"
 
 
 def _alt(names: list[str], labels: list[int], answers, classes: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 """What a check prints, hands back and notes, whatever the exercise."""
 
 import functools
+import os
 import subprocess
 import sys
 
@@ -307,6 +308,24 @@ def test_a_full_disk_costs_one_sentence(monkeypatch, capsys):
     monkeypatch.setattr("pathlib.Path.open", full)
     assert kdlab.check.entropy(good) is good
     assert "(Progress was not noted: No space left on device.)" in capsys.readouterr().out
+
+
+def test_a_device_that_never_ends_is_not_read():
+    if not os.path.exists("/dev/full"):  # Linux only; elsewhere there is nothing to try
+        return
+    code = "import kdlab; kdlab.check.entropy(None); print(len(kdlab.check.progress()))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"KDLAB_PROGRESS": "/dev/full"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-2:] == [
+        "(Progress was not noted: No space left on device.)",
+        "5",
+    ]
 
 
 # ---------------------------------------------------------------- progress
