@@ -1,6 +1,7 @@
 """A panel: controls, a plain function from settings to a result, and a picture of that result."""
 
 import html
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -82,6 +83,8 @@ class Panel(ipywidgets.VBox):
 
     hide, lock: names of controls that are not shown, or shown and fixed.  code: see `.code`.
     """
+
+    _job = None  # `close` may be called on a panel that was refused before it was made
 
     def __init__(
         self,
@@ -196,7 +199,7 @@ class Panel(ipywidgets.VBox):
 
     # ------------------------------------------------------------ controls
 
-    _quiet = False
+    _quiet = False  # True while a code sets several controls at once
 
     def _arrange(self, hide: Sequence[str], lock: Sequence[str]) -> None:
         for name in (*hide, *lock):
@@ -235,6 +238,8 @@ class Panel(ipywidgets.VBox):
         before, self._quiet = self.settings, True
         try:
             for name, value in wanted.items():
+                if isinstance(self.controls[name], Steps):
+                    self.controls[name].allow(value)
                 self.controls[name].value = value
         finally:
             self._quiet = False
@@ -246,7 +251,11 @@ class Panel(ipywidgets.VBox):
 
 
 def slider(label: str, low: float, high: float, value: float, step: float = 1) -> ipywidgets.Widget:
-    """A slider over numbers with a label that names the unit; whole numbers where all are whole."""
+    """A slider over numbers with a label that names the unit; whole numbers where all are whole.
+
+    A value outside the range widens it: ipywidgets would move the value without a word.
+    """
+    low, high = min(low, value), max(high, value)
     if all(isinstance(number, int) for number in (low, high, value, step)):
         return ipywidgets.IntSlider(value, low, high, step, description=label)
     form = f".{max(0, len(f'{step:g}'.partition('.')[2]))}f"
@@ -254,13 +263,30 @@ def slider(label: str, low: float, high: float, value: float, step: float = 1) -
                                   readout_format=form)  # fmt: skip
 
 
+class Steps(ipywidgets.SelectionSlider):
+    """A slider over listed numbers; a number that is not listed joins the list once it is set."""
+
+    def __init__(self, label: str, values: Sequence[float], value: float, said: Callable):
+        self._written = said
+        super().__init__(options=self._options({*values, value}), value=value, description=label)
+
+    def allow(self, value: float) -> None:
+        """Take a number into the list."""
+        known = {number for _, number in self.options}
+        if value not in known:
+            before = self.value
+            self.set_trait("options", self._options({*known, value}))
+            self.value = before  # a new list of options would move the slider to its first
+
+    def _options(self, values: set) -> list:
+        return [(self._written(number), number) for number in sorted(values)]
+
+
 def steps(
     label: str, values: Sequence[float], value: float, said: Callable[[float], str] = "{:,g}".format
-) -> ipywidgets.SelectionSlider:
+) -> Steps:
     """A slider over listed numbers, each written by `said`; a value that is not listed is added."""
-    values = sorted({*values, value})
-    options = [(said(number), number) for number in values]
-    return ipywidgets.SelectionSlider(options=options, value=value, description=label)
+    return Steps(label, values, value, said)
 
 
 def _said(value: float) -> str:
@@ -273,12 +299,12 @@ def _allowed(name: str, control: ipywidgets.Widget, text: str) -> float:
         value = float(text)
     except ValueError:
         raise Refusal(f"the code gives {name}={text!r}: expected a number.") from None
-    if hasattr(control, "options"):
-        known = [number for _, number in control.options]
-        if value not in known:
-            listed = ", ".join(map(_said, known))
-            raise Refusal(f"the code gives {name}={text}: expected one of {listed}.")
-        return known[known.index(value)]
+    if isinstance(control, Steps):
+        if not math.isfinite(value):
+            raise Refusal(f"the code gives {name}={text}: expected a number.")
+        return int(value) if value.is_integer() else value
     if not control.min <= value <= control.max:
         raise Refusal(f"the code gives {name}={text}: expected {control.min:g} to {control.max:g}.")
+    if isinstance(control.value, int) and not value.is_integer():
+        raise Refusal(f"the code gives {name}={text}: expected a whole number.")
     return type(control.value)(value)

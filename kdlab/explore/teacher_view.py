@@ -81,7 +81,7 @@ class View:
             self.image = left.imshow(shades(first.image[None])[0])
             left.set_axis_off()
             self.label = left.set_title(" ", loc="center", fontsize=13, weight="bold")
-            self.bars = right.barh(places, first.probabilities, color=BLUE, height=0.72)
+            self.bars = right.barh(places, first.probabilities.tolist(), color=BLUE, height=0.72)
             self.shares = [right.text(0, y, "", va="center", fontsize=10) for y in places]
             right.set_yticks(places, classes)
             right.set(xlim=(0, 1.22), ylim=(len(classes) - 0.4, -0.6), xlabel="probability")

@@ -217,11 +217,13 @@ class Curves:
             name: 100 * sum(run.scores["accuracy"] for run in runs) / len(runs)
             for name, runs in result.runs.items()
         }
+        teacher = ""
+        if math.isfinite(result.teacher_accuracy):
+            teacher = f"; the teacher itself {100 * result.teacher_accuracy:.1f} %"
         self.picture.draw(
             f"Validation accuracy per epoch and paired differences, {result.what}. Mean accuracy "
             f"after the last epoch: {means['teacher']:.1f} % with the teacher, "
-            f"{means['labels']:.1f} % with labels only; the teacher itself "
-            f"{100 * result.teacher_accuracy:.1f} %. {result.verdict}."
+            f"{means['labels']:.1f} % with labels only{teacher}. {result.verdict}."
         )
 
     def _draw_curves(self, result: Trained) -> None:

@@ -2,6 +2,7 @@
 
 from kdlab.plots.atlases import gain, heat_map, paired
 from kdlab.plots.classes import class_map, entropy_per_class
+from kdlab.plots.examples import soft_targets
 from kdlab.plots.picture import Picture
 from kdlab.plots.pictures import images
 from kdlab.plots.runs import history
@@ -15,4 +16,5 @@ __all__ = [
     "history",
     "images",
     "paired",
+    "soft_targets",
 ]

@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import NullLocator
 
 from kdlab.errors import Refusal, number
+from kdlab.plots.drawing import WHITE, name_lines, paper
 from kdlab.plots.picture import FROM_LABELS, FROM_TEACHER, GREEN, GREY, INK, Picture, style
-from kdlab.plots.words import called, listed, name_lines, percent, scale, written
+from kdlab.plots.words import called, listed, percent, scale, written
 from kdlab.scores import LOWER_IS_BETTER
 from kdlab.sweeps import Atlas
 from kdlab.verdicts import SHARES, Verdict, interval, signed
@@ -31,7 +33,7 @@ def gain(
     factor = scale(metric)
     counts = _counts(atlases)
     verdicts = {at: atlases[at].compare(baseline, candidate, metric) for at in counts}
-    picture = Picture("gain by number of training examples", (9, 6))
+    picture = paper("gain by number of training examples", (9, 6))
     with style():
         upper, lower = picture.figure.subplots(2, 1, sharex=True, height_ratios=[1.25, 1])
         ends, looks = [], _looks(atlases[counts[0]], baseline, candidate)
@@ -48,7 +50,7 @@ def gain(
         lower.set_xticks(counts, [f"{at:,}" for at in counts])
         lower.xaxis.set_minor_locator(NullLocator())
         lower.set_xlabel("training examples")
-        _unit_of_difference(lower, metric)
+        _say_difference(lower, next(iter(verdicts.values())), metric)
         name_lines(upper, ends)
     first = verdicts[counts[0]]
     unit = " points" if metric in SHARES else ""
@@ -68,12 +70,11 @@ def paired(atlas: Atlas, baseline: dict, candidate: dict, metric: str = "accurac
     verdict = atlas.compare(baseline, candidate, metric)
     values = pd.concat([atlas._rows(one)[metric] for one in (baseline, candidate)], axis=1).dropna()
     values = values * factor
-    picture = Picture("paired runs", (8, 4.4))
+    picture = paper("paired runs", (8, 4.4))
     with style():
         axes = picture.figure.subplots()
         for pair in values.to_numpy():
             axes.plot([0, 1], pair, color=GREY, linewidth=1)
-        ends = []
         for place, look in enumerate(_looks(atlas, baseline, candidate)):
             dots, mean = values.iloc[:, place], values.iloc[:, place].mean()
             axes.plot([place] * len(dots), dots, **{**look, "linestyle": "none", "markersize": 8})
@@ -106,16 +107,15 @@ def heat_map(
     cells = table.to_numpy() * factor
     low_is_best = metric in LOWER_IS_BETTER
     best = np.unravel_index((np.nanargmin if low_is_best else np.nanargmax)(cells), cells.shape)
-    seeds = atlas.table["seed"].nunique()
     size = (2.6 + 0.95 * table.shape[1], 1.9 + 0.5 * table.shape[0])
-    picture = Picture("map of a sweep", (max(6.5, size[0]), max(3, size[1])))
+    picture = paper("map of a sweep", (max(6.5, size[0]), max(3, size[1])))
     with style():
         axes = picture.figure.subplots()
-        drawn = axes.imshow(cells, cmap="cividis", aspect="auto")
+        drawn = axes.imshow(cells, cmap="cividis_r" if low_is_best else "cividis", aspect="auto")
         for row, column in np.ndindex(cells.shape):
             value = cells[row, column]
             known = math.isfinite(value)
-            dark = known and drawn.norm(value) < 0.55
+            dark = known and (1 - drawn.norm(value) if low_is_best else drawn.norm(value)) < 0.55
             axes.text(
                 column, row, written(value / factor, metric) if known else "no run", ha="center",
                 va="center", color="white" if dark else INK,
@@ -124,13 +124,16 @@ def heat_map(
         frame = Rectangle(
             (best[1] - 0.46, best[0] - 0.42), 0.92, 0.84, fill=False, edgecolor=INK, linewidth=2.5
         )
+        frame.set_path_effects([withStroke(linewidth=5.5, foreground="white")])
         axes.add_patch(frame)
         axes.set_xticks(range(table.shape[1]), [_tick(value) for value in table.columns])
         axes.set_yticks(range(table.shape[0]), [_tick(value) for value in table.index])
         axes.set(xlabel=AXES.get(columns, columns), ylabel=AXES.get(rows, rows))
         which = "lowest" if low_is_best else "highest"
-        many = f"mean of {seeds} seeds" if seeds > 1 else "one seed"
-        axes.set_title(textwrap.fill(f"{many}, {atlas.where}; frame: the {which}", 60))
+        many = _seeds(atlas, rows, columns)
+        axes.set_title(
+            textwrap.fill(f"{many}, {atlas.where}; lighter is better, frame: the {which}", 72)
+        )
         axes.tick_params(length=0)
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
@@ -140,8 +143,8 @@ def heat_map(
         written(end / factor, metric) for end in (np.nanmin(cells), np.nanmax(cells))
     )
     return picture.draw(
-        f"Map of {called(metric).split(',')[0]} over {rows} and {columns}, {many}: from {lowest} to "
-        f"{highest}{percent(metric)}; the {which} is at {at}."
+        f"Map of {called(metric).split(',')[0]} over {rows} and {columns}, {many}: "
+        f"from {lowest} to {highest}{percent(metric)}; the {which} is at {at}."
     )
 
 
@@ -189,16 +192,18 @@ def _draw_differences(axes: Axes, verdicts: dict[int, Verdict], factor: int) -> 
             textcoords="offset points",
             ha="center",
             fontsize=10,
+            bbox=WHITE,
         )
     low, high = axes.get_ylim()
     axes.set_ylim(low, high + 0.35 * (high - low))  # room for the words
 
 
-def _unit_of_difference(axes: Axes, metric: str) -> None:
+def _say_difference(axes: Axes, verdict: Verdict, metric: str) -> None:
     unit = "points" if metric in SHARES else called(metric).split(", ")[-1]
     axes.set_ylabel(f"difference, {unit}")
     better = "below" if metric in LOWER_IS_BETTER else "above"
-    axes.set_title(f"paired difference, 95 % interval ({better} 0: the candidate is better)")
+    said = f"{verdict.candidate} minus {verdict.baseline}: paired difference, 95 % interval"
+    axes.set_title(textwrap.fill(f"{said} ({better} 0 is better)", 92))
 
 
 def _two_axes(atlas: Atlas, metric: str, rows: str, columns: str) -> pd.DataFrame:
@@ -227,6 +232,14 @@ def _two_axes(atlas: Atlas, metric: str, rows: str, columns: str) -> pd.DataFram
     return table.reindex(_sorted(table.index)).reindex(columns=_sorted(table.columns))
 
 
+def _seeds(atlas: Atlas, rows: str, columns: str) -> str:
+    """How many seeds a cell is the mean of; a sweep that was stopped has fewer in some."""
+    counts = atlas.table.groupby([rows, columns])["seed"].nunique()
+    if counts.max() == 1:
+        return "one seed"
+    return f"mean of {' to '.join(map(str, dict.fromkeys((counts.min(), counts.max()))))} seeds"
+
+
 def _sorted(values) -> list:
     """Numbers by size, words as the sweep named them."""
     is_number = all(math.isfinite(number(value)) for value in values)
@@ -234,4 +247,5 @@ def _sorted(values) -> list:
 
 
 def _tick(value: object) -> str:
-    return f"{value:g}" if isinstance(value, (int, float)) and abs(value) < 1e5 else str(value)
+    is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    return f"{value:g}" if is_number and abs(value) < 1e5 else str(value)

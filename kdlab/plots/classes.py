@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 
 from kdlab.errors import Refusal
+from kdlab.plots.drawing import array, paper
 from kdlab.plots.picture import BLUE, GREY, INK, SKY, Picture, style
-from kdlab.plots.words import array
 from kdlab.verdicts import interval
 
 SMALLEST = 1e-4  # smaller probabilities are drawn in the darkest colour
@@ -36,7 +36,7 @@ def entropy_per_class(
         raise Refusal("no example has a label: expected labels from 0 up.")
     means = {name: sum(values) / len(values) for name, values in groups.items()}
     names = sorted(means, key=means.get, reverse=True)
-    picture = Picture("mean entropy of each class", (8, 0.8 + 0.34 * len(names)))
+    picture = paper("mean entropy of each class", (8, 0.8 + 0.34 * len(names)))
     with style():
         axes = picture.figure.subplots()
         for place, name in enumerate(names):
@@ -78,7 +78,7 @@ def class_map(matrix: torch.Tensor, classes: Sequence[str]) -> Picture:
         )
     likeness = (matrix + matrix.T) / 2
     side = max(4.4, 0.46 * count)
-    picture = Picture("map of the classes", (side + 6.2, side + 0.6))
+    picture = paper("map of the classes", (side + 6.2, side + 0.6))
     with style():
         left, right = picture.figure.subplots(1, 2, width_ratios=[1.5, 1])
         _draw_map(left, matrix, classes)
@@ -129,7 +129,7 @@ def _draw_tree(axes: Axes, likeness: np.ndarray, classes: Sequence[str]) -> None
     places = [5 + 10 * at for at in range(len(classes))]  # where scipy puts the leaves
     axes.set_yticks(places, [classes[leaf] for leaf in tree["leaves"]])
     deepest = int(np.ceil(max(map(max, tree["dcoord"]))))
-    axes.set_xticks(range(deepest + 1), [f"{10**-step:g}" for step in range(deepest + 1)])
+    axes.set_xticks(range(deepest + 1), [f"{10**-step:.{step}f}" for step in range(deepest + 1)])
     axes.set(xlim=(0, deepest + 0.1), ylim=(0, 10 * len(classes)))
     axes.set(title="classes that are mixed most join first")
     axes.set_xlabel("s: mean probability they give each other\n(distance −log s, average linkage)")

@@ -65,6 +65,9 @@ def name_lines(axes: Axes, ends: Sequence[tuple[float, float, str, str]], width:
             fontsize=10,
             annotation_clip=False,
             arrowprops={
-                "arrowstyle": "-", "color": GREY, "linewidth": 0.7, "relpos": (0, 0.5),
+                "arrowstyle": "-",
+                "color": GREY,
+                "linewidth": 0.7,
+                "relpos": (0, 0.5),
             },
         )

@@ -62,9 +62,8 @@ def soft_targets(
             top.imshow(image)
             top.set_axis_off()
             top.set_title(classes[int(split.labels[row])], loc="center")
-            is_label = [place == int(split.labels[row]) for place in places]
-            bars.barh(places, target, height=0.75, color=[ORANGE if x else BLUE for x in is_label],
-                      hatch=["//" if x else "" for x in is_label])  # fmt: skip
+            drawn = bars.barh(places, target.tolist(), height=0.75, color=BLUE)
+            drawn[int(split.labels[row])].set(facecolor=ORANGE, hatch="//")
             for place, share in zip(places, target.tolist(), strict=True):
                 bars.text(share + 0.03, place, f"{share:.3f}", va="center", fontsize=9)
             bars.set(xlim=(0, 1.35), xticks=[0, 0.5, 1], ylim=(len(classes) - 0.4, -0.6))

@@ -7,8 +7,9 @@ import torch
 
 from kdlab.data import Split
 from kdlab.errors import Refusal
-from kdlab.plots.picture import VERMILLION, Picture, style
 from kdlab.plots.drawing import array, paper
+from kdlab.plots.examples import shades
+from kdlab.plots.picture import VERMILLION, Picture, style
 from kdlab.plots.words import listed
 
 MOST = 60  # pictures in one figure; more cannot be looked at
@@ -25,7 +26,7 @@ def images(
         than its label has a frame and a ×.
     """
     chosen = _rows(rows, len(split))
-    pixels = _pixels(split.inputs[chosen])
+    pixels = [shades(split.inputs[row : row + 1])[0] for row in chosen]  # each by itself
     labels = split.labels[chosen].tolist()
     if max(labels) >= len(classes):
         raise Refusal(f"label {max(labels)}: {len(classes)} class names were given.")
@@ -44,8 +45,10 @@ def images(
         for axes in grid:
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
+        for axes in grid[len(chosen) :]:
+            axes.remove()
         for at, (axes, name) in enumerate(zip(grid, names, strict=False)):
-            axes.imshow(pixels[at], cmap="gray")
+            axes.imshow(pixels[at])
             axes.set_title(name, loc="center", fontsize=10, weight="bold")
             if answers is not None:
                 wrong = answers.indices[at, 0] != labels[at] and labels[at] >= 0
@@ -68,21 +71,11 @@ def _rows(rows: Sequence[int], count: int) -> list[int]:
     return given.tolist()
 
 
-def _pixels(inputs: torch.Tensor) -> np.ndarray:
-    """Inputs (n, channels, height, width) as matplotlib wants them, each from 0 to 1."""
-    if inputs.ndim != 4 or inputs.shape[1] not in (1, 3):
-        raise Refusal(
-            f"inputs of shape {tuple(inputs.shape[1:])}: expected pictures of shape (channels, "
-            "height, width) with 1 or 3 channels."
-        )
-    low, high = inputs.float().amin((1, 2, 3), True), inputs.float().amax((1, 2, 3), True)
-    scaled = (inputs - low) / (high - low).clamp(min=1e-12)
-    return (scaled[:, 0] if inputs.shape[1] == 1 else scaled.permute(0, 2, 3, 1)).cpu().numpy()
-
-
 def _first_two(answers, at: int, classes: Sequence[str], wrong: bool) -> str:
     shares, found = answers.values[at].tolist(), answers.indices[at].tolist()
-    lines = [f"{classes[number]} {_share(share)}" for number, share in zip(found, shares, strict=True)]
+    lines = [
+        f"{classes[number]} {_share(share)}" for number, share in zip(found, shares, strict=True)
+    ]
     return "\n".join(["× " + lines[0] if wrong else lines[0], *lines[1:]])
 
 

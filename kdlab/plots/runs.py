@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from matplotlib.ticker import MaxNLocator
 
 from kdlab.errors import Refusal
+from kdlab.plots.drawing import name_lines, paper
 from kdlab.plots.picture import MARKERS, PALETTE, Picture, style
-from kdlab.plots.words import listed, name_lines
+from kdlab.plots.words import listed
 from kdlab.runs import Run
 
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
@@ -21,8 +22,8 @@ def history(*runs: Run) -> Picture:
     _check(runs)
     names = _names(runs)
     columns = _columns(runs)
-    picture = Picture(
-        "history of training", (max(4.6, 3 * len(columns)) + 1.6 * (len(runs) > 1), 3.6)
+    picture = paper(
+        "history of training", (max(4.6, 2.6 * len(columns)) + 2 * (len(runs) > 1), 3.6)
     )
     with style():
         grid = picture.figure.subplots(1, len(columns), squeeze=False)[0]
@@ -30,16 +31,17 @@ def history(*runs: Run) -> Picture:
             accuracy = column == "validation_accuracy"
             if not accuracy and axes is not grid[0]:
                 axes.sharey(grid[0])  # terms are parts of the loss: one scale for all
-            for run, line, marker, colour in zip(runs, LINES, MARKERS, PALETTE, strict=False):
+            for at, run in enumerate(runs):
                 if column in run.history:
                     values = run.history[column] * (100 if accuracy else 1)
+                    step = max(1, len(values) // 8)
                     axes.plot(
-                        run.history["epoch"], values, linestyle=line, color=colour, marker=marker,
-                        markevery=max(1, len(values) // 8),
+                        run.history["epoch"], values, linestyle=LINES[at], color=PALETTE[at],
+                        marker=MARKERS[at], markevery=(at % step, step),
                     )  # fmt: skip
-            title = "loss" if column == "loss" else f"of it: {column}"
+            title = "loss" if column == "loss" else f"part of it: {column}"
             axes.set(title="validation accuracy, %" if accuracy else title, xlabel="epoch")
-            axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+            axes.xaxis.set_major_locator(MaxNLocator(4, integer=True, steps=[1, 2, 5, 10]))
         if len(runs) > 1:
             last = columns[-1]
             percent = 100 if last == "validation_accuracy" else 1
