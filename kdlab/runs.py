@@ -82,7 +82,10 @@ class Run:
             raise Refusal(f"split {name!r}: expected one of {', '.join(SPLITS)}.")
         if data is None:
             raise Refusal("this run was loaded without its data: give data= to score it.")
-        return getattr(data, name)
+        part = getattr(data, name)
+        if not len(part):
+            raise Refusal(f"this run did not keep its {name} examples: give data= to score them.")
+        return part
 
     def _device(self) -> str:
         return str(next(iter(self.student.parameters())).device)

@@ -1,5 +1,6 @@
 """Many students: a grid of settings by seeds, one run after another, as a tidy table."""
 
+import dataclasses
 import itertools
 import sys
 import time
@@ -166,7 +167,7 @@ def sweep(
 
     student, teacher, and every option of `distill`: a list of values becomes an axis.
     data: as in `distill`, or a function of the seed that gives a Data, so that each seed draws its
-        own examples too.
+        own examples too (the runs then keep validation and test, and let go of their draw).
     seeds: a number (5 is 0..4) or the seeds themselves. All settings share them: runs are paired.
 
     The seeds of one setting train in one loop where the student is simple enough (see together.py).
@@ -231,6 +232,11 @@ def sweep(
             raise
     finally:
         bar.close()
+    if callable(data):
+        for run in runs:  # each seed's own draw is let go: a large sweep would fill the memory
+            run.data = dataclasses.replace(
+                run.data, train=run.data.train[:0], transfer=run.data.transfer[:0]
+            )
     sizes = sorted({len(data.train) for data in drawn.values()})
     where = " to ".join(f"{size:,}" for size in dict.fromkeys((sizes[0], sizes[-1])))
     where += " examples"
@@ -273,7 +279,7 @@ def _train_seeds(
                 job.run.settings["teacher"] = name_of(teacher)  # by its name, not its class
             if together.can(jobs):
                 started = time.perf_counter()
-                histories = training.out_of_memory_said(together.loop, jobs)
+                histories = training.carry_out(together.loop, jobs)
                 each = (time.perf_counter() - started) / len(jobs)
                 for job, history in zip(jobs, histories, strict=True):
                     runs.append(training.finish(job, history, each))
@@ -281,7 +287,7 @@ def _train_seeds(
                 return runs
             for job in jobs:
                 started = time.perf_counter()
-                history = training.out_of_memory_said(training.loop, job)
+                history = training.carry_out(training.loop, job)
                 if len(history) < job.options["epochs"]:
                     return runs
                 runs.append(training.finish(job, history, time.perf_counter() - started))

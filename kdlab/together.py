@@ -100,7 +100,9 @@ def _examples(jobs: list[Job]):
         if id(job.examples) not in places:
             places[id(job.examples)] = sum(len(part.examples) for part in parts)
             parts.append(job)
-    inputs = torch.cat([job.examples.inputs for job in parts])
+    inputs = parts[0].examples.inputs
+    if len(parts) > 1:
+        inputs = torch.cat([job.examples.inputs for job in parts])
     labels = torch.cat([job.examples.labels for job in parts])
     answers = None
     if jobs[0].answers is not None:

@@ -111,7 +111,7 @@ def _one(student, teacher, data, **options) -> Run:
     with alone(options):
         job = prepare(student, teacher, data, **options)
         started = time.perf_counter()
-        history = out_of_memory_said(loop, job)
+        history = carry_out(loop, job)
         return finish(job, history, time.perf_counter() - started)
 
 
@@ -320,10 +320,11 @@ def alone(options: dict) -> Iterator[None]:
             torch.use_deterministic_algorithms(before, warn_only=only_warns)
 
 
-def out_of_memory_said(work: Callable, job: "Job | list[Job]"):
-    """work(job), with torch's out-of-memory error as a sentence."""
+def carry_out(work: Callable, job: "Job | list[Job]"):
+    """work(job), on as many threads as pay, with torch's out-of-memory error as a sentence."""
     try:
-        return work(job)
+        with _threads_that_pay(job if isinstance(job, list) else [job]):
+            return work(job)
     except RuntimeError as error:  # on the CPU and on MPS it has no class of its own
         known = ("out of memory", "not enough memory", "can't allocate memory")
         if not any(words in str(error) for words in known):
@@ -334,6 +335,27 @@ def out_of_memory_said(work: Callable, job: "Job | list[Job]"):
             f"not enough memory on {options['device']} for batches of {size}. "
             f"Try batch_size={max(1, size // 2)}, or device='cpu'."
         ) from error
+
+
+SMALL_STEP = 50_000_000  # products a step; two threads gain nothing below it
+
+
+@contextlib.contextmanager
+def _threads_that_pay(jobs: list[Job]) -> Iterator[None]:
+    """One thread for small students without convolutions.
+
+    Threads that share small products mostly wait for each other: on a busy machine a step then
+    takes ten times as long.
+    """
+    weights = [weight for job in jobs for weight in job.student.parameters()]
+    products = jobs[0].options["batch_size"] * sum(weight.numel() for weight in weights)
+    before = torch.get_num_threads()
+    if products < SMALL_STEP and all(weight.ndim <= 2 for weight in weights):
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _autocast(options: dict):

@@ -66,17 +66,20 @@ def test_fashion_mnist_is_whole_and_its_splits_do_not_overlap():
 
 def test_pictures_and_labels_are_those_of_the_file():
     folder = data_sets.folder() / "fashion-mnist"
-    raw = gzip.decompress((folder / "train-images-idx3-ubyte.gz").read_bytes())[16:]
-    labels = gzip.decompress((folder / "train-labels-idx1-ubyte.gz").read_bytes())[8:]
-    data = kdlab.load_data("fashion-mnist", train=50, seed=3)
+    raw, labels = b"", b""
+    for part in ("train", "t10k"):
+        raw += gzip.decompress((folder / f"{part}-images-idx3-ubyte.gz").read_bytes())[16:]
+        labels += gzip.decompress((folder / f"{part}-labels-idx1-ubyte.gz").read_bytes())[8:]
+    data = kdlab.load_data("fashion-mnist", train=50, seed=3, unlabelled=50)
     assert data.train.inputs.shape == (50, 1, 28, 28)
     assert data.train.inputs.dtype == torch.float32
-    for row in (0, 17, 49):
-        at = int(data.train.indices[row])
-        picture = np.frombuffer(raw[784 * at : 784 * (at + 1)], dtype=np.uint8) / 255
-        scaled = (picture - 0.2860) / 0.3530
-        assert np.allclose(data.train.inputs[row].flatten().numpy(), scaled, atol=1e-6)
-        assert data.train.labels[row] == labels[at]
+    for split in (data.train, data.transfer, data.validation, data.test):
+        for row in (0, 17, 49):
+            at = int(split.indices[row])
+            picture = np.frombuffer(raw[784 * at : 784 * (at + 1)], dtype=np.uint8) / 255
+            scaled = (picture - 0.2860) / 0.3530
+            assert np.allclose(split.inputs[row].flatten().numpy(), scaled, atol=1e-6)
+            assert split is data.transfer or split.labels[row] == labels[at]
 
 
 def test_pixels_of_every_split_share_one_scale():
@@ -131,9 +134,9 @@ def test_a_draw_keeps_the_classes_proportions():
     labels = torch.tensor([0] * 500 + [1] * 300 + [2] * 200)
     data = kdlab.load_data((torch.randn(1_000, 2), labels), train=60)
     assert data.train.labels.bincount().tolist() == [30, 18, 12]
-    # rounding owes the rest to the class that lost most of it: 61 is 30.5, 18.3, 12.2
-    data = kdlab.load_data((torch.randn(1_000, 2), labels), train=61)
-    assert data.train.labels.bincount().tolist() == [31, 18, 12]
+    # rounding owes the rest to the class that lost most by it: 62 is 31, 18.6 and 12.4
+    data = kdlab.load_data((torch.randn(1_000, 2), labels), train=62)
+    assert data.train.labels.bincount().tolist() == [31, 19, 12]
 
 
 def test_leave_out_drops_the_class_after_the_draw():
@@ -156,6 +159,13 @@ def test_leave_out_takes_names_numbers_and_several():
     by_number = kdlab.load_data("digits", train=300, leave_out=(3, 7)).train
     assert same(by_name, by_number)
     assert set(by_name.labels.tolist()) == {0, 1, 2, 4, 5, 6, 8, 9}
+
+
+def test_leave_out_goes_by_the_true_class_not_by_the_noisy_label():
+    whole = kdlab.load_data("digits", train=300, label_noise=0.5)
+    without = kdlab.load_data("digits", train=300, label_noise=0.5, leave_out=3)
+    true_labels = kdlab.load_data("digits", train=300).train.labels
+    assert same(without.train, whole.train[true_labels != 3])
 
 
 def test_a_share_of_labels_is_drawn_from_all_classes():

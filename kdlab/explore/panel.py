@@ -15,7 +15,10 @@ from kdlab.training import Stopped
 PAUSE = 0.15  # seconds of rest before work starts, so that several quick changes cost one run
 
 # A slider's readout is cut off at a fixed width; ours may be as wide as what it says.
-STYLE = "<style>.kdlab-panel .widget-readout { max-width: none; }</style>"
+STYLE = (
+    "<style>.kdlab-panel .widget-readout "
+    "{ max-width: none !important; min-width: max-content; }</style>"
+)
 
 
 class Job:

@@ -295,7 +295,7 @@ def training(
     """
     teacher = models.load_teacher(teacher) if isinstance(teacher, str) else teacher
     draw, sizes = drawing(data)
-    draw = lru_cache(maxsize=KEPT)(draw)
+    draw = lru_cache(maxsize=10)(draw)  # the seeds of one comparison
     kept: OrderedDict[tuple, Run] = OrderedDict()
     picture = Picture("train one now", size=(9.2, 4.4))
     curves = Curves(picture)

@@ -70,7 +70,9 @@ def soft_targets(
             bars.set_yticks(places, classes)
             bars.tick_params(axis="y", length=0)
             bars.grid(axis="y", visible=False)
-        picture.figure.supxlabel(f"probability at T = {temperature:g} (hatched: the label)")
+        picture.figure.supxlabel(
+            f"probability at T = {temperature:g} (hatched: the label)", fontsize=11
+        )
     listed = "; ".join(
         f"{classes[int(split.labels[row])]}: " + ranked(target, classes, 3)
         for row, target in zip(rows, probabilities, strict=True)
