@@ -1,6 +1,11 @@
 """kdlab: learn, teach and try knowledge distillation. What a notebook types is listed here."""
 
 import importlib
+import os
+
+# Before torch is loaded: threads that wait for each other sleep instead of spinning. On a busy
+# machine (a browser beside the notebook is enough) small steps are then three times as quick.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from kdlab import data, losses, models, scores, signals, sweeps, training, verdicts
 from kdlab.data import load_data

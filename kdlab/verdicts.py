@@ -100,13 +100,12 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     return mean - half, mean + half
 
 
-def claim(sentence: str, holds: object) -> bool:
+def claim(sentence: str, holds: object) -> None:
     """Say whether a claim holds in the runs just made; a claim that falls does not raise.
 
     The line it prints is what a stored notebook is compared with.
     """
     print(f"{'holds' if bool(holds) else 'does not hold'} here: {sentence}")
-    return bool(holds)
 
 
 def band(name: str, value: float, low: float, high: float, unit: str = "") -> str:

@@ -77,6 +77,12 @@ def test_gaps_within_a_bin_cancel_but_not_between_bins():
     assert scores.ece(two_bins, torch.tensor([0, 1]), bins=1) == pytest.approx(0.32, abs=1e-6)
 
 
+def test_bins_are_open_below_and_closed_above():
+    # 0.5 falls into the lower of two bins: gaps of +0.5 and −0.75 do not meet
+    logits = torch.stack([torch.zeros(2), confident([0.75])[0]])
+    assert scores.ece(logits, torch.tensor([0, 1]), bins=2) == pytest.approx(0.625)
+
+
 def test_ece_of_sure_answers():
     sure = torch.tensor([[1e4, 0.0], [0.0, 1e4]])
     assert scores.ece(sure, torch.tensor([0, 1])) == 0

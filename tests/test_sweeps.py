@@ -140,9 +140,25 @@ def test_a_named_teacher_keeps_its_name(tmp_path, monkeypatch):
 
 
 def test_data_may_be_drawn_for_each_seed():
-    swept = sweep(data=lambda seed: toy(train=60, seed=seed), alpha=0)
-    trained_on = [set(run.data.train.indices.tolist()) for run in swept.runs]
-    assert trained_on[0] != trained_on[1] and swept.where == "60 examples"
+    def draw(seed):
+        return toy(train=60, seed=seed, unlabelled=10)
+
+    swept = sweep(data=draw, alpha=[0, 0.5])
+    assert swept.where == "60 examples"
+    for run, seed in zip(swept.runs, swept.table["seed"], strict=True):
+        alpha = run.settings["alpha"]
+        single = kdlab.distill(
+            "mlp-4", TEACHER, draw(seed), alpha=alpha, seed=seed, epochs=2,
+            device="cpu", progress=False,
+        )  # fmt: skip
+        assert same_logits(run, single)
+        # the runs let go of their own draw, and say so; validation and test are kept
+        assert len(run.data.train) == len(run.data.transfer) == 0
+        assert run.score("test") == pytest.approx(single.score("test"), abs=0.03, nan_ok=True)
+        with pytest.raises(Refusal, match="did not keep its train examples: give data="):
+            run.score("train")
+        run.score("train", draw(seed))
+    assert len(sweep(alpha=0).runs[0].data.train) == 120  # data shared by all is kept
     ragged = sweep(data=lambda seed: toy(train=60 + seed), alpha=0)
     assert ragged.where == "60 to 61 examples"
 

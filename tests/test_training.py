@@ -589,6 +589,28 @@ def test_watch_changes_what_is_seen_not_what_is_trained():
     assert len(job.watched) == 7 and len(set(job.watched.indices.tolist())) == 7
 
 
+def test_what_is_watched_is_spread_over_validation():
+    labels = torch.arange(3).repeat_interleave(100)  # in the order of the classes
+    job = jobs.prepare("mlp-8", None, (torch.randn(300, 4), labels), **_options(watch=9))
+    assert job.watched.labels.bincount().tolist() == [3, 3, 3]
+
+
+@pytest.mark.parametrize(("student", "inside"), [("mlp-8", 1), ("cnn-small", 2)])
+def test_small_students_train_on_one_thread_and_the_callers_count_is_put_back(student, inside):
+    data = kdlab.load_data((torch.randn(30, 1, 8, 8), torch.arange(30) % 3))
+    seen = []
+    torch.set_num_threads(2)
+    try:
+        train(student, data, after_epoch=lambda *_: seen.append(torch.get_num_threads()))
+        assert torch.get_num_threads() == 2
+        with pytest.raises(ZeroDivisionError):
+            train(student, data, after_epoch=fail)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert seen == [inside] * 2
+
+
 def _options(**given):
     return {**training.distill.__kwdefaults__, **QUIET, "alpha": 1.0, **given}
 

@@ -167,13 +167,13 @@ def test_values_that_cannot_be_compared_are_refused(baseline, candidate, expecte
     ("holds", "line"), [(True, "holds here: "), (False, "does not hold here: ")]
 )
 def test_a_claim_says_whether_it_holds(holds, line, capsys):
-    assert kdlab.claim("soft targets help at 1,000 images", holds) is holds
+    kdlab.claim("soft targets help at 1,000 images", holds)
     assert capsys.readouterr().out == f"{line}soft targets help at 1,000 images\n"
 
 
 @pytest.mark.parametrize("holds", [None, math.nan > 0, np.False_, 0, "", [], verdicts])
 def test_a_claim_never_raises(holds, capsys):
-    assert kdlab.claim("a sentence", holds) is bool(holds)
+    kdlab.claim("a sentence", holds)
     assert capsys.readouterr().out.endswith("here: a sentence\n")
 
 
