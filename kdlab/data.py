@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -52,6 +52,12 @@ class Data:
     classes: tuple[str, ...]
     card: dict
     settings: dict = field(default_factory=dict)
+
+    def without_training(self) -> "Data":
+        """The same data set with empty train and transfer splits, to keep it in little memory."""
+        empty = torch.empty(0, dtype=torch.long)
+        none = Split(self.train.inputs.new_empty(0, *self.train.inputs.shape[1:]), empty, empty)
+        return replace(self, train=none, transfer=none)
 
     def __repr__(self) -> str:
         sizes = ", ".join(

@@ -1,6 +1,5 @@
 """Many students: a grid of settings by seeds, one run after another, as a tidy table."""
 
-import dataclasses
 import itertools
 import sys
 import time
@@ -234,9 +233,7 @@ def sweep(
         bar.close()
     if callable(data):
         for run in runs:  # each seed's own draw is let go: a large sweep would fill the memory
-            run.data = dataclasses.replace(
-                run.data, train=run.data.train[:0], transfer=run.data.transfer[:0]
-            )
+            run.data = run.data.without_training()
     sizes = sorted({len(data.train) for data in drawn.values()})
     where = " to ".join(f"{size:,}" for size in dict.fromkeys((sizes[0], sizes[-1])))
     where += " examples"

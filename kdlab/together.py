@@ -5,6 +5,7 @@ setting share that cost. Each member equals its single run up to rounding (a tes
 """
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +44,7 @@ def can(jobs: list[Job]) -> bool:
 def loop(jobs: list[Job]) -> list[list[dict]]:
     """Train every job's student in place, all in one loop; each one's history."""
     options, members = jobs[0].options, len(jobs)
-    inputs, labels, answers, offsets = _examples(jobs)
+    examples_at = _examples(jobs)
     weights, _ = stack_module_state([job.student for job in jobs])
     shape = copy.deepcopy(jobs[0].student).to("meta")
 
@@ -52,7 +53,7 @@ def loop(jobs: list[Job]) -> list[list[dict]]:
         terms = losses.kd_terms(logits, said, own_labels, options["temperature"], options["alpha"])
         return torch.stack([sum(terms.values()), *terms.values()])
 
-    all_objectives = vmap(objective, in_dims=(0, 0, None if answers is None else 0, 0))
+    all_objectives = vmap(objective, in_dims=(0, 0, None if jobs[0].answers is None else 0, 0))
     names = [
         name
         for name, weight in (("labels", options["alpha"]), ("teacher", 1 - options["alpha"]))
@@ -66,13 +67,12 @@ def loop(jobs: list[Job]) -> list[list[dict]]:
     for epoch in range(1, options["epochs"] + 1):
         seen = []
         orders = torch.stack([torch.randperm(size, generator=shuffle) for shuffle in shuffles])
-        orders = (orders + offsets).to(inputs.device)
-        for rows in batches(orders, options["batch_size"]):
+        for rows in batches(orders.to(options["device"]), options["batch_size"]):
             if options["stop"] is not None and options["stop"]():
                 raise Stopped
             set_learning_rate(optimizer, options, step / steps)
-            said = None if answers is None else answers[rows]
-            objectives = all_objectives(weights, inputs[rows], said, labels[rows])
+            inputs, labels, said = examples_at(rows)
+            objectives = all_objectives(weights, inputs, said, labels)
             optimizer.zero_grad()
             objectives[:, 0].sum().backward()  # the members share no weight: each has its own
             optimizer.step()
@@ -91,24 +91,26 @@ def loop(jobs: list[Job]) -> list[list[dict]]:
     return histories
 
 
-def _examples(jobs: list[Job]):
-    """Inputs, labels and answers of all jobs end to end, each different split once; where each
-    member's rows begin."""
+def _examples(jobs: list[Job]) -> Callable[[Tensor], list[Tensor | None]]:
+    """A function of rows (members, batch) that gives each member's inputs, labels and answers."""
     device, precision = jobs[0].options["device"], jobs[0].options["precision"]
-    places, parts = {}, []
+    held = {}
     for job in jobs:
-        if id(job.examples) not in places:
-            places[id(job.examples)] = sum(len(part.examples) for part in parts)
-            parts.append(job)
-    inputs = parts[0].examples.inputs
-    if len(parts) > 1:
-        inputs = torch.cat([job.examples.inputs for job in parts])
-    labels = torch.cat([job.examples.labels for job in parts])
-    answers = None
-    if jobs[0].answers is not None:
-        answers = cast(torch.cat([job.answers for job in parts]), precision).to(device)
-    offsets = torch.tensor([[places[id(job.examples)]] for job in jobs])
-    return cast(inputs, precision).to(device), labels.to(device), answers, offsets
+        if id(job.examples) not in held:
+            parts = (job.examples.inputs, job.examples.labels, job.answers)
+            held[id(job.examples)] = [
+                None if part is None else cast(part, precision).to(device) for part in parts
+            ]
+    if len(held) == 1:
+        (shared,) = held.values()
+        return lambda rows: [None if part is None else part[rows] for part in shared]
+    kinds = list(zip(*(held[id(job.examples)] for job in jobs), strict=True))
+    return lambda rows: [
+        None
+        if own[0] is None
+        else torch.stack([part[at] for part, at in zip(own, rows, strict=True)])
+        for own in kinds
+    ]
 
 
 def _watch(jobs: list[Job], shape: nn.Module, weights: dict) -> list[float]:

@@ -483,6 +483,19 @@ def test_shipped_answers_are_taken_and_a_damaged_file_is_not(tmp_path, monkeypat
     assert teacher.rows > asked
 
 
+def test_the_answers_that_ship_are_the_shipped_teachers(monkeypatch):
+    teacher = kdlab.load_teacher("fashion-cnn")
+    data = kdlab.load_data("fashion-mnist", train=200, unlabelled=200)
+    path = kdlab.data.folder() / "answers" / f"{signals.fingerprint(teacher)[:16]}.safetensors"
+    record = kdlab.Signal.load(path)
+    assert torch.equal(record.indices.sort().values, torch.arange(70_000))
+    examples = [data.train, data.transfer, data.validation[:200], data.test[:200]]
+    expected = [signals.ask(teacher, part.inputs) for part in examples]
+    monkeypatch.setattr(signals, "ask", lambda *_: pytest.fail("asked, though it is recorded"))
+    for part, logits in zip(examples, expected, strict=True):
+        assert torch.allclose(signals.answers(teacher, part), logits, atol=1e-3)
+
+
 def test_a_split_without_examples_is_refused():
     with pytest.raises(Refusal, match="no examples"):
         signals.answers(Asked(), split(0))
