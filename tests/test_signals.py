@@ -334,6 +334,9 @@ def test_examples_that_are_not_recorded_are_refused():
     record = kdlab.record(Asked(), split()[:15], name="asked")
     with pytest.raises(Refusal, match=r"'asked' has no answer for 5 of these 20.*example 15"):
         record.look_up(split())
+    nothing = kdlab.Signal("none", "", record.logits[:0], record.indices[:0], record.rows[:0])
+    with pytest.raises(Refusal, match="record 'none' is empty"):
+        nothing.look_up(split())
     data = toy()
     with pytest.raises(Refusal, match="has no answer for"):
         kdlab.distill("mlp-4", kdlab.record(Asked(), data.train[:9]), data)

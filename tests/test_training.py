@@ -311,6 +311,22 @@ def test_the_learners_loss_is_the_one_that_trains():
     assert not torch.allclose(ours.logits(), wrong.logits(), atol=1e-4)
 
 
+def test_the_history_is_the_mean_over_an_epochs_steps():
+    steps = []
+
+    def loss(*given):
+        steps.append({"half": kd(*given) / 2, "rest": given[0].abs().mean()})
+        return steps[-1]
+
+    history = distill(loss=loss, batch_size=20, epochs=2).history
+    for epoch in (0, 1):
+        own = steps[3 * epoch : 3 * epoch + 3]
+        half = np.mean([step["half"].item() for step in own])
+        rest = np.mean([step["rest"].item() for step in own])
+        assert history["half"][epoch] == pytest.approx(half)
+        assert history["loss"][epoch] == pytest.approx(half + rest)
+
+
 def test_a_loss_gets_plain_floats_and_matching_rows():
     seen = []
 
@@ -592,7 +608,7 @@ def test_watch_changes_what_is_seen_not_what_is_trained():
 def test_what_is_watched_is_spread_over_validation():
     labels = torch.arange(3).repeat_interleave(100)  # in the order of the classes
     job = jobs.prepare("mlp-8", None, (torch.randn(300, 4), labels), **_options(watch=9))
-    assert len(job.watched) == 9 and job.watched.labels.bincount().min() >= 2
+    assert len(job.watched) == 9 and job.watched.labels.bincount(minlength=3).min() >= 2
 
 
 @pytest.mark.parametrize(("student", "inside"), [("mlp-8", 1), ("cnn-small", 2)])

@@ -224,6 +224,7 @@ class Panel(ipywidgets.VBox):
             layout={
                 "grid_template_columns": "repeat(auto-fit, minmax(380px, 1fr))",
                 "grid_gap": "0 24px",
+                "padding": "0 16px 0 0",
                 "max_width": f"{self.picture.canvas.get_width_height()[0]}px",
             },
         )
