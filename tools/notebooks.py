@@ -43,9 +43,14 @@ def sources(wanted: list[str]) -> list[Path]:
     ]
 
 
+def read(path: Path) -> nbformat.NotebookNode:
+    """A source as cells. The format is named, for jupytext would guess another one."""
+    return jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent")
+
+
 def build(path: Path, folder: Path) -> nbformat.NotebookNode:
     """One version of a lesson, not run."""
-    whole = jupytext.read(path)
+    whole = read(path)
     cells = []
     for number, cell in enumerate(whole.cells):
         tags = cell.metadata.get("tags", [])

@@ -211,7 +211,7 @@ class Panel(ipywidgets.VBox):
         widest = max(len(control.description) for control in self.controls.values())
         for name, control in self.controls.items():
             setattr(self, name, control)
-            control.style.description_width = f"{0.5 * widest + 1:.1f}em"
+            control.style.description_width = f"{0.55 * widest + 1:.1f}em"
             control.tooltip = control.description
             control.layout.width = "auto"
             control.disabled = name in lock

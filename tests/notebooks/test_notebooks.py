@@ -77,7 +77,7 @@ def test_size_and_style(stored, request):
     lengths = [len(cell.source.splitlines()) for cell in code(stored)]
     assert max(lengths) <= 15
     assert statistics.median(lengths) <= 4
-    assert 15 <= len(lengths) <= 40
+    assert 15 <= len(lengths) <= 35
     assert 900 <= words(stored) <= 1_900, words(stored)
 
 
@@ -94,10 +94,26 @@ def test_three_sources_are_named(stored):
     assert len(re.findall(r"\((?:19|20)\d\d\)", last.split("**Sources.**")[1])) >= 3
 
 
+def test_exercises_are_open_for_the_learner_and_solved_in_the_solutions():
+    """Lesson 01 has three: "not yet" in one version, "right" in the other, and no stray marks."""
+    said = {}
+    for folder in (tool.LEARNER, tool.SOLVED):
+        book = nbformat.read(folder / "01_soft_targets.ipynb", as_version=4)
+        assert not any("%%" in cell.source for cell in book.cells)
+        said[folder] = [
+            out.text.split(":")[0]
+            for cell in code(book)
+            if "kdlab.check." in cell.source and "quiz" not in cell.source
+            for out in cell.outputs
+        ]
+    assert said[tool.LEARNER] == ["not yet"] * 3
+    assert said[tool.SOLVED] == ["right"] * 3
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_stub_and_solution_have_one_signature(path):
     """An exercise must not drift away from its solution."""
-    whole = tool.jupytext.read(path)
+    whole = tool.read(path)
     found = {"exercise": {}, "solution": {}}
     for cell in whole.cells:
         for tag in set(cell.metadata.get("tags", [])) & set(found):
@@ -109,7 +125,7 @@ def test_stub_and_solution_have_one_signature(path):
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_each_exercise_has_its_check_right_below(path):
-    cells = [cell for cell in tool.jupytext.read(path).cells if cell.cell_type == "code"]
+    cells = [cell for cell in tool.read(path).cells if cell.cell_type == "code"]
     for cell, below in itertools.pairwise(cells):
         if "solution" in cell.metadata.get("tags", []):
             name = re.search(r"def (\w+)", cell.source)[1]
