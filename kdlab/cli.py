@@ -53,12 +53,12 @@ def doctor() -> int:
 
 def list_data() -> int:
     """Each data set: what it is, licence, size."""
-    from kdlab import data
+    from kdlab import data, files
 
     for name in data.SOURCES:
-        card = data.read_card(name)
+        card = files.read_card(name)
         size = sum(file["packed_bytes"] for file in card["files"].values()) / 1e6
-        print(f"{name}: {card['what']}\n    {card['licence']}; {size:.1f} MB in {data.folder()}")
+        print(f"{name}: {card['what']}\n    {card['licence']}; {size:.1f} MB in {files.folder()}")
     return 0
 
 

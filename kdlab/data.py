@@ -1,28 +1,19 @@
 """Data sets: splits of tensors, class names, a card with licence, size and hash."""
 
-import gzip
-import hashlib
-import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from kdlab import seeds
-from kdlab.errors import CorruptFile, Refusal, share, unknown, whole
+from kdlab.errors import Refusal, share, unknown, whole
+from kdlab.files import read_card, read_idx
 
 NO_LABEL = -100  # torch's own mark: cross_entropy leaves such rows out by itself
-
-
-def folder() -> Path:
-    """Where data sets, teachers and records lie: KDLAB_DATA, else data/ beside the package."""
-    return Path(os.environ.get("KDLAB_DATA") or Path(__file__).resolve().parent.parent / "data")
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,10 +177,10 @@ FASHION_SCALE = (0.2860, 0.3530)  # mean and standard deviation of a training pi
 @lru_cache(maxsize=1)
 def _fashion_mnist() -> Source:
     card = read_card("fashion-mnist")
-    inputs = _read_idx("fashion-mnist", "train-images-idx3-ubyte.gz", card).reshape(-1, 1, 28, 28)
-    labels = _read_idx("fashion-mnist", "train-labels-idx1-ubyte.gz", card).long()
-    test_inputs = _read_idx("fashion-mnist", "t10k-images-idx3-ubyte.gz", card)
-    test_labels = _read_idx("fashion-mnist", "t10k-labels-idx1-ubyte.gz", card).long()
+    inputs = read_idx("fashion-mnist", "train-images-idx3-ubyte.gz", card).reshape(-1, 1, 28, 28)
+    labels = read_idx("fashion-mnist", "train-labels-idx1-ubyte.gz", card).long()
+    test_inputs = read_idx("fashion-mnist", "t10k-images-idx3-ubyte.gz", card)
+    test_labels = read_idx("fashion-mnist", "t10k-labels-idx1-ubyte.gz", card).long()
     indices = torch.arange(70_000)  # test follows train, so that no index means two pictures
     return Source(
         "fashion-mnist",
@@ -222,50 +213,6 @@ def _digits() -> Source:
 
 
 SOURCES = {"fashion-mnist": _fashion_mnist, "digits": _digits}
-
-
-# ---------------------------------------------------------------- files and cards
-
-
-def read_card(name: str) -> dict:
-    """The card of a data set: source, licence, bytes, SHA-256 of each file, how it was made."""
-    path = folder() / name / "card.json"
-    if not path.exists():
-        raise Refusal(
-            f"{path} is missing. Set KDLAB_DATA to the data folder of the kdlab repository, "
-            f"or bring the file back with: git checkout -- data/{name}"
-        )
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def check_hash(path: Path, content: bytes, expected: str) -> None:
-    """Refuse content that is not what its card names; the file stays as it is."""
-    found = hashlib.sha256(content).hexdigest()
-    if found != expected:
-        raise CorruptFile(
-            f"{path} is damaged: its SHA-256 is {found}, its card says {expected}. Nothing was "
-            f"changed. Bring it back with: git checkout -- {path.name} (in its folder)."
-        )
-
-
-def _read_idx(name: str, file: str, card: dict) -> Tensor:
-    """The body of an idx file as bytes, checked against the card's hash of the whole."""
-    path = folder() / name / file
-    if not path.exists():
-        raise Refusal(f"{path} is missing. Bring it back with: git checkout -- data/{name}")
-    try:
-        content = gzip.decompress(path.read_bytes())
-    except (EOFError, OSError, gzip.zlib.error) as error:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-        raise CorruptFile(
-            f"{path} is damaged and cannot be unpacked ({error}): its bytes have the SHA-256 "
-            f"{found}, its unpacked bytes should have {card['files'][file]['sha256']}. Nothing "
-            f"was changed. Bring it back with: git checkout -- data/{name}"
-        ) from error
-    check_hash(path, content, card["files"][file]["sha256"])
-    dimensions = content[3]
-    body = bytearray(content[4 + 4 * dimensions :])
-    return torch.frombuffer(body, dtype=torch.uint8)
 
 
 # ---------------------------------------------------------------- data of one's own

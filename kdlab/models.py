@@ -1,7 +1,6 @@
 """The zoo: small teachers and students by name."""
 
 import copy
-import json
 import re
 from collections import OrderedDict
 from collections.abc import Callable
@@ -11,8 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as read_weights
 from torch import Tensor, nn
 
-from kdlab import data as data_sets
-from kdlab import seeds
+from kdlab import files, seeds
 from kdlab.errors import CorruptFile, Refusal, unknown
 
 Student = str | nn.Module | Callable[[], nn.Module]
@@ -143,7 +141,7 @@ def load_teacher(name: str, checkpoint: str = "final") -> nn.Module:
 
 def card_folder():
     """Where the shipped teachers lie."""
-    return data_sets.folder() / "teachers"
+    return files.folder() / "teachers"
 
 
 def teacher_card(name: str) -> dict:
@@ -154,7 +152,7 @@ def teacher_card(name: str) -> dict:
             f"{path} is missing. Set KDLAB_DATA to the data folder of the kdlab repository, "
             "or bring it back with: git checkout -- data/teachers"
         )
-    return json.loads(path.read_text(encoding="utf-8"))
+    return files.read_json(path)
 
 
 def read_tensors(path, expected_sha256: str | None = None) -> dict[str, Tensor]:
@@ -165,7 +163,7 @@ def read_tensors(path, expected_sha256: str | None = None) -> dict[str, Tensor]:
         )
     content = path.read_bytes()
     if expected_sha256:
-        data_sets.check_hash(path, content, expected_sha256)
+        files.check_hash(path, content, expected_sha256)
     try:
         return read_weights(content)
     except SafetensorError as error:

@@ -3,8 +3,9 @@
 import contextlib
 import hashlib
 import json
+import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,12 +69,13 @@ class Run:
             self.history.to_csv(inside / "history.csv", index=False)
             card = {
                 "settings": self.settings,
-                "scores": self.scores,
+                "scores": _each(self.scores, _nan_as_null),
                 "seconds": self.seconds,
                 "finished": self.finished,
                 "student_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
             }
-            (inside / "run.json").write_text(json.dumps(card, indent=1), encoding="utf-8")
+            text = json.dumps(card, indent=1, allow_nan=False)
+            (inside / "run.json").write_text(text, encoding="utf-8")
         return Path(folder)
 
     def _split(self, name: str, data: Data | None):
@@ -133,6 +135,7 @@ def load_run(folder: str | Path, student: models.Student | None = None) -> Run:
             "load_run(folder, student=) the module that was trained."
         ) from error
     _, of_validation, seconds, finished = parts
+    of_validation = _each(of_validation, _null_as_nan)
     return Run(net.eval(), settings, history, of_validation, seconds, finished)
 
 
@@ -166,6 +169,24 @@ def whole_folder(folder: str | Path) -> Iterator[Path]:
             before.rename(folder)
         raise
     shutil.rmtree(before, ignore_errors=True)
+
+
+def _each(value: object, change: Callable) -> object:
+    """Every single score in a nest of dicts and lists, changed."""
+    if isinstance(value, dict):
+        return {name: _each(part, change) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_each(part, change) for part in value]
+    return change(value)
+
+
+def _nan_as_null(score: object) -> object:
+    """JSON has no NaN."""
+    return None if isinstance(score, float) and math.isnan(score) else score
+
+
+def _null_as_nan(score: object) -> object:
+    return math.nan if score is None else score
 
 
 def _ours(folder: Path) -> set[Path]:

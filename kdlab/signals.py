@@ -15,8 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from kdlab import data as data_sets
-from kdlab import models
+from kdlab import files, models
 from kdlab.data import Split
 from kdlab.errors import CorruptFile, Refusal
 
@@ -117,7 +116,7 @@ def answers(teacher: nn.Module | Signal, split: Split, device: str = "cpu") -> T
 
 def _shipped(teacher_print: str, split: Split) -> Tensor | None:
     """Answers that ship with kdlab for just these weights, if they cover these very inputs."""
-    path = data_sets.folder() / "answers" / f"{teacher_print[:16]}.safetensors"
+    path = files.folder() / "answers" / f"{teacher_print[:16]}.safetensors"
     if not path.exists():
         return None
     try:

@@ -45,7 +45,7 @@ class Atlas:
         """
         if metric not in METRICS:
             raise Refusal(f"metric {metric!r}: expected one of {', '.join(METRICS)}.")
-        first, second = self._rows(baseline), self._rows(candidate)
+        first, second = self.rows(baseline), self.rows(candidate)
         seeds = first.index.intersection(second.index)
         return verdicts.compare(
             first.loc[seeds, metric].tolist(),
@@ -70,7 +70,7 @@ class Atlas:
                 "looks is no longer tested by it. Choose on validation.",
                 stacklevel=2,
             )
-        chosen = [(setting, self._rows(setting)) for setting in settings]  # refuse before scoring
+        chosen = [(setting, self.rows(setting)) for setting in settings]  # refuse before scoring
         self._tested.extend(setting for setting in settings if setting not in self._tested)
         rows, baseline = [], None
         for setting, found in chosen:
@@ -121,7 +121,7 @@ class Atlas:
         settings = self.runs[0].settings
         return {name: settings[name] for name in ("alpha", "temperature") if name not in self.axes}
 
-    def _rows(self, setting: dict) -> pd.DataFrame:
+    def rows(self, setting: dict) -> pd.DataFrame:
         """The rows of one setting, a row a seed; refused where an axis is left free."""
         strange = [name for name in setting if name not in self.axes]
         if strange:

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 import kdlab
 from kdlab import data as data_sets
+from kdlab import files as stored
 from kdlab.data import NO_LABEL
 from kdlab.errors import CorruptFile, Refusal, UnknownName
 
@@ -44,10 +45,10 @@ def same(one, other):
 
 @pytest.mark.parametrize("file", OFFICIAL)
 def test_the_files_are_the_official_ones(file):
-    folder = data_sets.folder() / "fashion-mnist"
+    folder = stored.folder() / "fashion-mnist"
     content = gzip.decompress((folder / file).read_bytes())
     assert hashlib.sha256(content).hexdigest() == OFFICIAL[file]
-    assert data_sets.read_card("fashion-mnist")["files"][file]["sha256"] == OFFICIAL[file]
+    assert stored.read_card("fashion-mnist")["files"][file]["sha256"] == OFFICIAL[file]
 
 
 def test_fashion_mnist_is_whole_and_its_splits_do_not_overlap():
@@ -65,7 +66,7 @@ def test_fashion_mnist_is_whole_and_its_splits_do_not_overlap():
 
 
 def test_pictures_and_labels_are_those_of_the_file():
-    folder = data_sets.folder() / "fashion-mnist"
+    folder = stored.folder() / "fashion-mnist"
     raw, labels = b"", b""
     for part in ("train", "t10k"):
         raw += gzip.decompress((folder / f"{part}-images-idx3-ubyte.gz").read_bytes())[16:]
@@ -372,7 +373,7 @@ def test_refusals_are_value_or_lookup_errors():
 @pytest.fixture
 def copied(tmp_path, monkeypatch):
     """Fashion-MNIST's folder in a place where it may be damaged."""
-    shutil.copytree(data_sets.folder() / "fashion-mnist", tmp_path / "fashion-mnist")
+    shutil.copytree(stored.folder() / "fashion-mnist", tmp_path / "fashion-mnist")
     monkeypatch.setenv("KDLAB_DATA", str(tmp_path))
     data_sets._fashion_mnist.cache_clear()
     yield tmp_path / "fashion-mnist"
@@ -427,7 +428,7 @@ def test_a_missing_file_or_card_is_said_with_the_way_back(copied, monkeypatch):
 
 
 def test_every_shipped_file_is_on_its_card():
-    folder = data_sets.folder() / "fashion-mnist"
+    folder = stored.folder() / "fashion-mnist"
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
     shipped = {path.name for path in folder.glob("*.gz")}
     assert shipped == set(card["files"]) == set(OFFICIAL)

@@ -15,6 +15,7 @@ FRONT = {"matplotlib", "ipywidgets", "IPython"}
 # From below to above: a module imports only modules that stand before it.
 ORDER = [
     "errors",
+    "files",
     "seeds",
     "losses",
     "data",

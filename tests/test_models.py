@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 import kdlab
-from kdlab import data as data_sets
+from kdlab import files as stored
 from kdlab import models, scores, signals
 from kdlab.errors import CorruptFile, Refusal, UnknownName
 
@@ -246,5 +246,5 @@ def test_the_shipped_teacher_scores_what_its_card_says(checkpoint):
 
 
 def test_the_whole_of_data_stays_small():
-    files = [path for path in data_sets.folder().rglob("*") if path.is_file()]
+    files = [path for path in stored.folder().rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 60_000_000

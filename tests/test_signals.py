@@ -489,7 +489,7 @@ def test_shipped_answers_are_taken_and_a_damaged_file_is_not(tmp_path, monkeypat
 def test_the_answers_that_ship_are_the_shipped_teachers(monkeypatch):
     teacher = kdlab.load_teacher("fashion-cnn")
     data = kdlab.load_data("fashion-mnist", train=200, unlabelled=200)
-    path = kdlab.data.folder() / "answers" / f"{signals.fingerprint(teacher)[:16]}.safetensors"
+    path = kdlab.files.folder() / "answers" / f"{signals.fingerprint(teacher)[:16]}.safetensors"
     record = kdlab.Signal.load(path)
     assert torch.equal(record.indices.sort().values, torch.arange(70_000))
     examples = [data.train, data.transfer, data.validation[:200], data.test[:200]]

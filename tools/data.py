@@ -12,7 +12,9 @@ import json
 from pathlib import Path
 
 from kdlab import data as data_sets
+from kdlab import files as stored
 from kdlab import models
+from kdlab.signals import Signal
 
 # fmt: off
 FASHION = {  # file: SHA-256 of its unpacked bytes
@@ -30,13 +32,13 @@ FASHION = {  # file: SHA-256 of its unpacked bytes
 
 def fashion_mnist(source: Path | None) -> dict:
     """Copy the four files where `source` is given, check all, and make the card."""
-    folder = data_sets.folder() / "fashion-mnist"
+    folder = stored.folder() / "fashion-mnist"
     folder.mkdir(parents=True, exist_ok=True)
     files = {}
     for name, expected in FASHION.items():
         packed = ((source or folder) / name).read_bytes()
         content = gzip.decompress(packed)
-        data_sets.check_hash((source or folder) / name, content, expected)
+        stored.check_hash((source or folder) / name, content, expected)
         if source:
             (folder / name).write_bytes(packed)
         files[name] = {
@@ -80,6 +82,26 @@ def digits() -> dict:
     }
 
 
+def answers() -> dict:
+    """The card of the recorded answers of the shipped teachers."""
+    found = {}
+    for path in sorted((stored.folder() / "answers").glob("*.safetensors")):
+        content = path.read_bytes()
+        found[path.name] = {
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "bytes": len(content),
+            "note": f"{len(Signal.load(path).logits):,} examples, by {Signal.load(path).name}",
+        }
+    return {
+        "name": "Recorded answers",
+        "what": "logits of the final fashion-cnn for all 70,000 pictures of Fashion-MNIST, so that "
+        "no lesson waits for them; a file is named after its teacher's fingerprint",
+        "licence": "MIT, as kdlab",
+        "made_by": "python -m tools.teachers",
+        "files": found,
+    }
+
+
 def readme(cards: dict[str, dict]) -> str:
     """data/README.md: every card, in words."""
     lines = [
@@ -103,7 +125,7 @@ def readme(cards: dict[str, dict]) -> str:
         if card["files"]:
             lines += ["", "| file | bytes | SHA-256 | |", "|---|---|---|---|"]
             for name, file in card["files"].items():
-                note = ""
+                note = file.get("note", "")
                 if "validation" in file:
                     note = f"epochs {file['epochs']}; validation " + ", ".join(
                         f"{key} {value}" for key, value in file["validation"].items()
@@ -117,14 +139,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--from", dest="source", type=Path, help="folder of the official files")
     source = parser.parse_args().source
-    cards = {"fashion-mnist": fashion_mnist(source), "digits": digits()}
+    cards = {"fashion-mnist": fashion_mnist(source), "digits": digits(), "answers": answers()}
     for name, card in cards.items():
-        path = data_sets.folder() / name / "card.json"
+        path = stored.folder() / name / "card.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     for name in models.TEACHERS:
         cards[f"teachers/{name}"] = models.teacher_card(name)
-    (data_sets.folder() / "README.md").write_text(readme(cards), encoding="utf-8")
+    (stored.folder() / "README.md").write_text(readme(cards), encoding="utf-8")
 
 
 if __name__ == "__main__":

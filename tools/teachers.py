@@ -53,7 +53,7 @@ def record_answers(teacher: torch.nn.Module, data: kdlab.data.Data) -> None:
     ]
     everything = kdlab.data.Split(*together)
     signal = kdlab.record(teacher, everything, NAME)
-    folder = kdlab.data.folder() / "answers"
+    folder = kdlab.files.folder() / "answers"
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.safetensors"):
         old.unlink()  # answers of weights that are no longer shipped

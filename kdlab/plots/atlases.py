@@ -38,7 +38,7 @@ def gain(
         upper, lower = picture.figure.subplots(2, 1, sharex=True, height_ratios=[1.25, 1])
         ends, looks = [], _looks(atlases[counts[0]], baseline, candidate)
         for setting, look, shift in zip((baseline, candidate), looks, (0.985, 1.015), strict=True):
-            values = [atlases[at]._rows(setting)[metric] * factor for at in counts]
+            values = [atlases[at].rows(setting)[metric] * factor for at in counts]
             means = [column.mean() for column in values]
             spots = [at * shift for at in counts]
             _whiskers(upper, spots, means, [interval(list(column)) for column in values], look)
@@ -68,7 +68,7 @@ def paired(atlas: Atlas, baseline: dict, candidate: dict, metric: str = "accurac
     """Each seed's two runs joined by a line, with both means and the verdict."""
     factor = scale(metric)
     verdict = atlas.compare(baseline, candidate, metric)
-    values = pd.concat([atlas._rows(one)[metric] for one in (baseline, candidate)], axis=1).dropna()
+    values = pd.concat([atlas.rows(one)[metric] for one in (baseline, candidate)], axis=1).dropna()
     values = values * factor
     picture = paper("paired runs", (8, 4.4))
     with style():
