@@ -13,9 +13,14 @@ def own_data(tmp_path, monkeypatch):
     """A copy of data/ that a test may damage."""
     shutil.copytree(files.folder(), tmp_path / "data")
     monkeypatch.setenv("KDLAB_DATA", str(tmp_path / "data"))
-    data._fashion_mnist.cache_clear()
+    forget()
     yield tmp_path / "data"
-    data._fashion_mnist.cache_clear()
+    forget()
+
+
+def forget():
+    for load in data.SOURCES.values():
+        load.cache_clear()
 
 
 def test_doctor_finds_all_in_order(capsys):
