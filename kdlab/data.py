@@ -299,15 +299,20 @@ def _checked(inputs: object, labels: object) -> tuple[Tensor, Tensor]:
             "number an example, shape (n,). For one-hot labels, give labels.argmax(1)."
         )
     if len(inputs) != len(labels):
-        raise Refusal(f"{len(inputs):,} inputs but {len(labels):,} labels: expected as many.")
+        raise Refusal(
+            f"{len(inputs):,} inputs but {len(labels):,} labels: expected one label for each input."
+        )
     if labels.min() < 0:
-        raise Refusal(f"a label is {int(labels.min())}: expected labels from 0 upwards.")
+        raise Refusal(
+            f"a label is {int(labels.min())}: expected labels from 0 upwards. Drop examples "
+            "without a label, or number the classes 0, 1, 2 ..."
+        )
     if inputs.is_floating_point():
         inputs = inputs.float()  # NumPy's doubles too; precision="float64" is asked of a run
     if inputs.is_floating_point() and not torch.isfinite(inputs).all():
         finite = torch.isfinite(inputs).reshape(len(inputs), -1).all(1)
         raise Refusal(
-            f"NaN or infinity in the inputs of {int((~finite).sum()):,} examples, first in "
+            f"NaN or infinity in {int((~finite).sum()):,} of {len(inputs):,} inputs, first in "
             f"example {int((~finite).nonzero()[0])}: clean them before training."
         )
     return inputs, labels.long()

@@ -54,8 +54,8 @@ def number(value: object) -> float:
         return math.nan
 
 
-def share(name: str, value: object) -> float:
+def share(name: str, value: object, meaning: str = "") -> float:
     """`value` as a float in [0, 1], or a refusal that names the argument."""
     if not 0 <= number(value) <= 1:
-        raise Refusal(f"{name}={value!r}: expected a number from 0 to 1.")
+        raise Refusal(f"{name}={value!r}: expected a number from 0 to 1{meaning}.")
     return number(value)

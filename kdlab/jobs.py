@@ -1,5 +1,6 @@
 """What a run needs, checked before its first step: settings, device, shapes, answers."""
 
+import inspect
 import math
 import os
 from collections.abc import Callable
@@ -62,7 +63,7 @@ def prepare(student, teacher, data, **options) -> Job:
     if teacher is not None and not isinstance(teacher, (nn.Module, Signal)):
         raise Refusal(
             f"a teacher of type {type(teacher).__name__}: expected a name, a torch module, or a "
-            "recorded Signal."
+            "recorded Signal. The order is distill(student, teacher, data)."
         )
     net = models.build(student, shape, classes, options["seed"])
     net = net.to(device, torch.float64 if options["precision"] == "float64" else None)
@@ -82,7 +83,7 @@ def checked(options: dict) -> dict:
     options = dict(options)
     for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0), ("watch", 0)):
         options[name] = whole(name, options[name], least)
-    options["alpha"] = share("alpha", options["alpha"])
+    options["alpha"] = share("alpha", options["alpha"], " (1: labels only, 0: teacher only)")
     temperature = number(options["temperature"])
     if not 0 < temperature < math.inf:
         raise Refusal(
@@ -107,8 +108,24 @@ def checked(options: dict) -> dict:
             "loss: expected a function "
             "(student_logits, teacher_logits, labels, temperature, alpha) -> tensor."
         )
+    if options["loss"] is not None and not _takes_five(options["loss"]):
+        raise Refusal(
+            "the loss cannot be called with five arguments: expected (student_logits, "
+            "teacher_logits, labels, temperature, alpha); those you do not need may stay unused."
+        )
     options["device"] = pick_device(options["device"])
     return options
+
+
+def _takes_five(loss: Callable) -> bool:
+    """Whether five values can be given; True where Python cannot tell."""
+    try:
+        inspect.signature(loss).bind(*range(5))
+    except TypeError:
+        return False
+    except ValueError:  # no signature, as some built-in functions
+        pass
+    return True
 
 
 def pick_device(device: str | None = None) -> str:

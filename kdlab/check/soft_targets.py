@@ -127,7 +127,7 @@ entropy = Exercise(
         Mistake(
             "one-number",
             "You give one number for the whole batch. Each example has its own entropy: keep the "
-            "shape (batch,), and add up over the classes only. The lesson compares single images.",
+            "shape (batch,), and add up over the classes only. The lesson compares pictures.",
             ENTROPY,
             {"over_batch": torch.sum},
             {"over_batch": torch.mean},
@@ -257,7 +257,7 @@ soft_cross_entropy = Exercise(
         ),
         Mistake(
             "wrong-axis",
-            "Your softmax runs over axis 0, the examples, so the images of a batch compete with "
+            "Your softmax runs over axis 0, the examples, so the pictures of a batch compete with "
             "each other. It has to run over axis 1, the classes: dim=1.",
             LABELS,
             {"student": lambda logits: F.log_softmax(logits, 0)},
@@ -492,7 +492,7 @@ mean_soft_target = Exercise(
 )
 
 
-EXERCISES = (entropy, soft_cross_entropy, mean_soft_target)
+EXERCISES = (entropy, mean_soft_target, soft_cross_entropy)
 
 
 # ---------------------------------------------------------------- questions
@@ -501,7 +501,7 @@ QUIZZES = (
     Question(
         LESSON,
         "soft targets 1",
-        "A soft target tells more about an image than its label does. Why?",
+        "A soft target tells more about a picture than its label does. Why?",
         (
             Option(
                 "Because its probabilities add up to one.",
@@ -515,11 +515,11 @@ QUIZZES = (
             ),
             Option(
                 "Because it makes the training data larger.",
-                "The number of images stays the same; each of them says more. (A teacher can also "
-                "mark images that have no label. That is another gain: see “Unlabelled data”.)",
+                "The number of pictures stays the same; each one says more. (A teacher can also "
+                "mark pictures that have no label. That is another gain: see “Unlabelled data”.)",
             ),
             Option(
-                "Because its small probabilities say which other classes the image resembles.",
+                "Because its small probabilities say which other classes the picture resembles.",
                 "A shirt with a little “coat” in it is another shirt than one with a little "
                 "“T-shirt”. The label is the same for both; the soft target tells them apart.",
                 right=True,
@@ -529,29 +529,29 @@ QUIZZES = (
     Question(
         LESSON,
         "soft targets 2",
-        "Suppose that soft targets gain +1.1 points over labels with 1,000 images (95 % interval "
-        "+0.8 to +1.4), and +0.1 points with 12,000 images (95 % interval −0.2 to +0.4). What do "
+        "Suppose that soft targets gain +1.1 points over labels with 1,000 pictures (95 % interval "
+        "+0.8 to +1.4), and +0.1 points with 12,000 pictures (95 % interval −0.2 to +0.4). What do "
         "the two intervals tell together?",
         (
             Option(
-                "With 12,000 images soft targets gain 0.1 points: little, but certain.",
+                "With 12,000 pictures soft targets gain 0.1 points: little, but certain.",
                 "It is not certain. The interval also holds 0 and −0.2: chance alone, such as "
                 "another seed, could have made this 0.1.",
             ),
             Option(
-                "The gain is smaller with 12,000 images, and these runs cannot tell it from zero.",
+                "With 12,000 pictures the gain is smaller; these runs cannot tell it from zero.",
                 "The intervals do not overlap, so the gain has shrunk. The second one contains "
                 "zero, so a small gain, a small loss and no difference all fit these runs.",
                 right=True,
             ),
             Option(
-                "With 12,000 images both ways are proved to be equally good.",
+                "With 12,000 pictures both ways are proved to be equally good.",
                 "Not to see a difference is not to show that there is none: everything from −0.2 "
-                "to +0.4 fits. “The same” needs a margin, stated before, that holds the whole "
-                "interval.",
+                "to +0.4 fits. “The same” needs a margin, chosen before the runs, and an "
+                "interval that lies inside it.",
             ),
             Option(
-                "With 12,000 images 95 % of the students gain between −0.2 and +0.4 points.",
+                "With 12,000 pictures 95 % of the students gain between −0.2 and +0.4 points.",
                 "The interval is about the mean gain over many students. The gains of single "
                 "students scatter more widely, from seed to seed.",
             ),

@@ -53,7 +53,7 @@ class Trained:
         students = f"{self.new} new student{'s' if self.new != 1 else ''}"
         return (
             f"mlp-{chosen['width']} · T = {chosen['temperature']:g} · {weights(chosen['alpha'])} · "
-            f"{chosen['examples']:,} images · {chosen['epochs']} epochs · "
+            f"{chosen['examples']:,} pictures · {chosen['epochs']} epochs · "
             f"{chosen['seeds']} seed{'' if one else 's'} · {students} in {self.seconds:.1f} s"
         )
 
@@ -147,7 +147,7 @@ def train_pairs(
         [run.scores["accuracy"] for run in from_labels],
         [run.scores["accuracy"] for run in from_teacher],
         names=("labels only", f"{weights(alpha)} (T={temperature:g})"),
-        where=f"{examples:,} images",
+        where=f"{examples:,} pictures",
     )
     settings = dict(
         examples=examples, temperature=temperature, alpha=alpha, width=width, epochs=epochs,
@@ -302,7 +302,7 @@ def training(
     return Panel(
         "train one now",
         {
-            "examples": steps("training images", sizes, examples or min(1_000, sizes[-1])),
+            "examples": steps("training pictures", sizes, examples or min(1_000, sizes[-1])),
             "temperature": steps("temperature T", TEMPERATURES, temperature),
             "alpha": steps("weights (alpha)", ALPHAS, alpha, weights),
             "width": steps("hidden units", WIDTHS, width),

@@ -4,16 +4,17 @@
 #
 # A large network knows a lot and costs a lot. A small one is cheap and learns less from the same
 # pictures. *Knowledge distillation* lets the small one, the **student**, learn from the answers of
-# the large one, the **teacher**. In this course you do not read about that. You move a slider, a
-# student is trained while you look, and you see whether it became better.
+# the large one, the **teacher**. In this course you try it yourself. You move a slider, a student is
+# trained while you look, and you see whether it became better.
 #
 # **After this lesson you can**
 # - tell whether this machine has all that the lessons need;
 # - move a slider, in the notebook or from code, and read what it shows;
-# - explain the four words logit, softmax, cross-entropy and KL divergence by a picture each;
+# - read a picture of each of four words: logit, softmax, cross-entropy and KL divergence;
 # - hand in an exercise, read the check's answer, and find your progress again tomorrow.
 #
-# **Time:** 20 minutes. **You need:** Python up to functions; no knowledge of distillation.
+# **Time:** 20 minutes. **You need:** Python up to functions, and what a tensor and its shape are; no
+# knowledge of distillation.
 #
 # To run a cell, click it and press **Shift + Enter**. Every cell needs the ones above it.
 
@@ -24,7 +25,7 @@ import kdlab
 # ## Is this machine ready?
 # One call looks at Python, PyTorch, the memory, the data and the teachers. Files are compared with
 # the fingerprints on their cards, so a broken download is noticed here and not in the middle of a
-# lesson. A line that begins with `!!` says below itself what to do.
+# lesson. If a line begins with `!!`, the line below it says what to do.
 
 # %% tags=["nbval-ignore-output"]
 kdlab.doctor();
@@ -133,7 +134,7 @@ kdlab.claim("KL(p||q) and KL(q||p) differ", abs(kl.result.forward - kl.result.ba
 def entropy(probabilities):
     return -(probabilities * probabilities.log2()).sum(1)
 
-entropy = kdlab.check.entropy(entropy)
+entropy = kdlab.check.entropy(entropy, note=False)  # only an example: not noted
 
 # %% [markdown]
 # A check hands a function back: yours if it is right, ours if not. So the lesson goes on either way,
@@ -141,8 +142,8 @@ entropy = kdlab.check.entropy(entropy)
 # what its mistake does to a student.
 #
 # ## Your guess, then the result
-# Before a result you are often asked for a guess. Nobody sees it but you. A guess makes the result
-# stick, above all a wrong guess. An untouched slider is no guess.
+# Before a result you are often asked for a guess. Only you see it. You remember a result better
+# after a guess, most of all after a wrong one. An untouched slider is no guess.
 
 # %%
 guess = kdlab.explore.guess("pictures of 100 that the teacher names right", low=0, high=100)
@@ -153,7 +154,7 @@ data = kdlab.load_data("fashion-mnist", train=1_000, seed=0)
 teacher = kdlab.load_teacher("fashion-cnn")
 logits = kdlab.signals.answers(teacher, data.validation)
 right = 100 * kdlab.scores.accuracy(logits, data.validation.labels)
-guess.reveal(right, band=(92, 94), what="the teacher named")
+guess.reveal(right, band=(92, 94), what="of 100, the teacher named")
 
 # %% [markdown]
 # ## Keep your work
@@ -203,7 +204,7 @@ kdlab.check.progress()
 # ## What you can do now
 # - You have told whether this machine has all that the lessons need.
 # - You have moved a slider, by hand and from code, and read what it shows.
-# - You have explained logit, softmax, cross-entropy and KL divergence by a picture each.
+# - You have read one picture each of logit, softmax, cross-entropy and KL divergence.
 # - You have seen a check name a mistake, and you know where your progress is kept.
 #
 # **Sources.** Hinton, Vinyals & Dean (2015), *Distilling the Knowledge in a Neural Network*,

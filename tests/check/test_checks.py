@@ -336,8 +336,8 @@ def test_at_first_everything_is_listed_as_not_started():
     assert list(table.columns) == ["lesson", "exercise", "state", "tries", "last mistake"]
     assert list(table["exercise"]) == [
         "entropy",
-        "soft_cross_entropy",
         "mean_soft_target",
+        "soft_cross_entropy",
         "soft targets 1",
         "soft targets 2",
     ]

@@ -36,21 +36,26 @@ def test_pairs_share_seed_start_and_examples(small):
     for seed in range(3):
         both = [result.runs[kind][seed] for kind in ("labels", "teacher")]
         assert [run.settings["seed"] for run in both] == [seed, seed]
-        assert torch.equal(both[0].data.train.indices, both[1].data.train.indices)
+        assert both[0].settings["data_seed"] == both[1].settings["data_seed"] == seed
     gaps = [
         teacher.scores["accuracy"] - labels.scores["accuracy"]
         for labels, teacher in zip(*result.runs.values(), strict=True)
     ]
     assert result.verdict.difference == pytest.approx(sum(gaps) / 3)
-    first, second = (result.runs["labels"][seed].data.train.indices for seed in (0, 1))
-    assert not torch.equal(first, second)  # each seed draws its own
 
 
-def test_it_is_the_same_student_that_distill_trains(small, teacher):
+def test_each_seed_draws_its_own_examples(data):
+    draw, _ = drawing(data)
+    first, second, again = (draw(100, seed).train.indices for seed in (0, 1, 0))
+    assert torch.equal(first, again) and not torch.equal(first, second)
+
+
+def test_it_is_the_same_student_that_distill_trains(small, teacher, data):
     result = small(seeds=1)
     run = result.runs["teacher"][0]
+    examples = drawing(data)[0](100, 0)
     alone = kdlab.distill(
-        "mlp-8", teacher, run.data, temperature=4, alpha=0.1, epochs=2, seed=0, progress=False
+        "mlp-8", teacher, examples, temperature=4, alpha=0.1, epochs=2, seed=0, progress=False
     )
     torch.testing.assert_close(run.logits(), alone.logits(), rtol=0, atol=1e-4)
 
@@ -88,7 +93,7 @@ def test_it_stops_within_a_step(small):
 
 def test_what_is_shown_says_what_it_is(panel):
     result = panel.result
-    parts = ("mlp-8", "T = 1", "labels 0.10 · teacher 0.90", "100 images", "2 seeds", " s")
+    parts = ("mlp-8", "T = 1", "labels 0.10 · teacher 0.90", "100 pictures", "2 seeds", " s")
     for part in parts:
         assert part in result.what and part in panel.picture.alt
     assert str(result.verdict) in panel.picture.alt
