@@ -7,6 +7,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import FunctionType
 
@@ -120,9 +121,14 @@ def _shipped(teacher_print: str, split: Split) -> Tensor | None:
     if not path.exists():
         return None
     try:
-        return Signal.load(path).look_up(split)
+        return _record(path, path.stat().st_mtime_ns).look_up(split)
     except Refusal:
         return None  # other inputs, or a damaged file: the teacher is here and can be asked
+
+
+@lru_cache(maxsize=2)
+def _record(path: Path, changed: int) -> Signal:
+    return Signal.load(path)
 
 
 def ask(model: nn.Module, inputs: Tensor, device: str = "cpu") -> Tensor:

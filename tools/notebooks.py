@@ -88,10 +88,10 @@ def run(book: nbformat.NotebookNode, folder: Path) -> None:
 
 
 def smaller(png: str) -> str:
-    """A figure with at most 64 colours: a quarter of the bytes, and the same to the eye."""
+    """A figure with at most 40 colours: a quarter of the bytes, and the same to the eye."""
     picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
     buffer = io.BytesIO()
-    picture.quantize(64, dither=Image.Dither.NONE).save(buffer, format="png", optimize=True)
+    picture.quantize(40, dither=Image.Dither.NONE).save(buffer, format="png", optimize=True)
     return base64.b64encode(buffer.getvalue()).decode()
 
 

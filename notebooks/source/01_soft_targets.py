@@ -216,7 +216,7 @@ guess
 def atlas(images):
     draw = lambda seed: kdlab.load_data("fashion-mnist", train=images, seed=seed)
     return kdlab.sweep("mlp-32", teacher, draw, seeds=5, epochs=64_000 // images,
-                       temperature=1, alpha=[1, 0])
+                       temperature=1, alpha=[1, 0], watch=0)
 
 atlases = {images: atlas(images) for images in (1_000, 2_000)}
 
@@ -362,10 +362,10 @@ panel_2.picture
 def draw(seed, unlabelled):
     return kdlab.load_data("fashion-mnist", train=500, unlabelled=unlabelled, seed=seed)
 
-few = kdlab.sweep("mlp-32", teacher, lambda seed: draw(seed, 0), seeds=3,
-                  temperature=1, epochs=160)
-many = kdlab.sweep("mlp-32", teacher, lambda seed: draw(seed, 20_000), seeds=3,
-                   temperature=1, epochs=4, transfer=True)
+few = kdlab.sweep("mlp-32", teacher, lambda seed: draw(seed, 0), seeds=5,
+                  temperature=1, epochs=80, watch=0)
+many = kdlab.sweep("mlp-32", teacher, lambda seed: draw(seed, 20_000), seeds=5,
+                   temperature=1, epochs=2, transfer=True, watch=0)
 
 # %%
 verdict = kdlab.verdicts.compare(few.table["accuracy"], many.table["accuracy"],
