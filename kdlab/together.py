@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state, vmap
+from torch.func import stack_module_state, vmap
 
 from kdlab import losses, seeds
 from kdlab.jobs import Job, cast
@@ -48,12 +48,11 @@ def loop(jobs: list[Job]) -> list[list[dict]]:
     weights, _ = stack_module_state([job.student for job in jobs])
     shape = copy.deepcopy(jobs[0].student).to("meta")
 
-    def objective(own: dict, batch: Tensor, said: Tensor | None, own_labels: Tensor) -> Tensor:
-        logits = functional_call(shape, own, (batch,))
+    def objective(logits: Tensor, said: Tensor | None, own_labels: Tensor) -> Tensor:
         terms = losses.kd_terms(logits, said, own_labels, options["temperature"], options["alpha"])
         return torch.stack([sum(terms.values()), *terms.values()])
 
-    all_objectives = vmap(objective, in_dims=(0, 0, None if jobs[0].answers is None else 0, 0))
+    all_objectives = vmap(objective, in_dims=(0, None if jobs[0].answers is None else 0, 0))
     names = [
         name
         for name, weight in (("labels", options["alpha"]), ("teacher", 1 - options["alpha"]))
@@ -72,7 +71,7 @@ def loop(jobs: list[Job]) -> list[list[dict]]:
                 raise Stopped
             set_learning_rate(optimizer, options, step / steps)
             inputs, labels, said = examples_at(rows)
-            objectives = all_objectives(weights, inputs, said, labels)
+            objectives = all_objectives(_forward(shape, "", weights, inputs), said, labels)
             optimizer.zero_grad()
             objectives[:, 0].sum().backward()  # the members share no weight: each has its own
             optimizer.step()
@@ -113,6 +112,23 @@ def _examples(jobs: list[Job]) -> Callable[[Tensor], list[Tensor | None]]:
     ]
 
 
+def _forward(module: nn.Module, name: str, weights: dict, inputs: Tensor) -> Tensor:
+    """All members through one of the SIMPLE modules: inputs (members, batch, ...)."""
+    if isinstance(module, nn.Sequential):
+        for part, inner in module.named_children():
+            inputs = _forward(inner, f"{name}{part}.", weights, inputs)
+        return inputs
+    if isinstance(module, nn.Flatten):
+        first, last = (at + 1 if at >= 0 else at for at in (module.start_dim, module.end_dim))
+        return inputs.flatten(first, last)
+    if isinstance(module, nn.Linear):
+        turned = weights[f"{name}weight"].transpose(1, 2)
+        if module.bias is None:
+            return inputs @ turned
+        return torch.baddbmm(weights[f"{name}bias"].unsqueeze(1), inputs, turned)
+    return module(inputs)
+
+
 def _pick(part: Tensor, rows: Tensor) -> Tensor:
     """part[rows], four times as quick."""
     return part.index_select(0, rows.flatten()).unflatten(0, rows.shape)
@@ -123,7 +139,7 @@ def _watch(jobs: list[Job], shape: nn.Module, weights: dict) -> list[float]:
     watched, device = jobs[0].watched, jobs[0].options["device"]
     inputs = cast(watched.inputs, jobs[0].options["precision"]).to(device)
     with torch.no_grad():
-        logits = vmap(lambda own: functional_call(shape, own, (inputs,)))(weights)
+        logits = _forward(shape, "", weights, inputs.expand(len(jobs), *inputs.shape))
     right = logits.argmax(-1).cpu() == watched.labels
     return right.float().mean(1).tolist()
 
