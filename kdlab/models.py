@@ -1,9 +1,10 @@
-"""The zoo: small teachers and students by name."""
+"""The zoo: small teachers and students by name; and how any model is asked."""
 
+import contextlib
 import copy
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from safetensors import SafetensorError
@@ -168,3 +169,34 @@ def read_tensors(path, expected_sha256: str | None = None) -> dict[str, Tensor]:
         return read_weights(content)
     except SafetensorError as error:
         raise CorruptFile(f"{path} is damaged and cannot be read: {error}") from error
+
+
+@contextlib.contextmanager
+def listening(model: nn.Module, device: str) -> Iterator[nn.Module]:
+    """The model in eval mode on `device`; its own modes and place are as before afterwards."""
+    held = [tensor for tensor in model.state_dict().values() if isinstance(tensor, Tensor)]
+    if any(tensor.device.type != torch.device(device).type for tensor in held):
+        yield copy.deepcopy(model).to(device).eval()
+        return
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield model
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def logits_of(output: object) -> Tensor:
+    """The logits in what a model gave: a tensor, a mapping's "logits", or a tuple's first item."""
+    if isinstance(output, Tensor):
+        return output
+    if isinstance(output, Mapping) and "logits" in output:
+        return output["logits"]
+    if isinstance(output, (tuple, list)) and output and isinstance(output[0], Tensor):
+        return output[0]
+    held = f" with {sorted(map(str, output))}" if isinstance(output, Mapping) else ""
+    raise Refusal(
+        f"a model gave a {type(output).__name__}{held}: expected a tensor of logits, a mapping "
+        'that holds "logits", or a tuple whose first item is the logits.'
+    )

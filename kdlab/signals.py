@@ -1,11 +1,8 @@
 """What a teacher says about each example: computed once, kept, shareable."""
 
-import contextlib
-import copy
 import hashlib
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +16,7 @@ from torch import Tensor, nn
 from kdlab import files, models
 from kdlab.data import Split
 from kdlab.errors import CorruptFile, Refusal
+from kdlab.models import listening, logits_of
 
 BATCH = 1_000  # rows asked at a time: large enough for speed, small beside the memory
 KEPT = 64  # answers kept in this process, oldest dropped first
@@ -136,36 +134,6 @@ def ask(model: nn.Module, inputs: Tensor, device: str = "cpu") -> Tensor:
     with listening(model, device) as there, torch.no_grad():
         parts = [logits_of(there(part.to(device))).cpu() for part in inputs.split(BATCH)]
     return torch.cat(parts)
-
-
-@contextlib.contextmanager
-def listening(model: nn.Module, device: str) -> Iterator[nn.Module]:
-    """The model in eval mode on `device`; its own modes and place are as before afterwards."""
-    if any(tensor.device.type != torch.device(device).type for tensor in _state(model).values()):
-        yield copy.deepcopy(model).to(device).eval()
-        return
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield model
-    finally:
-        for module, training in modes:
-            module.training = training
-
-
-def logits_of(output: object) -> Tensor:
-    """The logits in what a model gave: a tensor, a mapping's "logits", or a tuple's first item."""
-    if isinstance(output, Tensor):
-        return output
-    if isinstance(output, Mapping) and "logits" in output:
-        return output["logits"]
-    if isinstance(output, (tuple, list)) and output and isinstance(output[0], Tensor):
-        return output[0]
-    held = f" with {sorted(map(str, output))}" if isinstance(output, Mapping) else ""
-    raise Refusal(
-        f"a model gave a {type(output).__name__}{held}: expected a tensor of logits, a mapping "
-        'that holds "logits", or a tuple whose first item is the logits.'
-    )
 
 
 # ---------------------------------------------------------------- fingerprints
