@@ -4,7 +4,9 @@
     test     checks the kit: style, unit tests and every notebook
     doctor   says what this machine can do, and what is wrong with it
 
-What stands after the command goes through: "lab --port 9999", "test -k losses".
+"lab --no-solutions" is for class: its list of files shows no solved notebooks. They stay where
+they are, on the disk. What else stands after the command goes through: "lab --port 9999",
+"test -k losses".
 The first time, the packages are installed into the folder .venv beside this file: that
 takes minutes. Later it takes no time, and no network. To start afresh, or to change to another
 Python, delete .venv.
@@ -30,6 +32,8 @@ ROOT = os.path.dirname(os.path.abspath(__file__))
 CONSTRAINTS = os.path.join(ROOT, "constraints.txt")
 OLDEST = (3, 11)
 CHECKED_BY_RUFF = ["kdlab", "tests", "tools", "benchmarks", "conftest.py", "kit.py"]
+# What JupyterLab's list of files leaves out: Jupyter's own list, and what holds the answers.
+HIDDEN = ["__pycache__", "*.pyc", "*.pyo", ".DS_Store", "*~", "solutions", "source"]
 MOST_WORKERS = 8  # each worker, and each notebook it runs, holds a PyTorch of its own in memory
 
 FULL_INSTALL = 3.0  # GB: the CPU build of PyTorch and all the rest take 1.8, downloads 0.5
@@ -131,7 +135,11 @@ def main(arguments):
 def lab(python, arguments):
     notebooks = os.path.join(ROOT, "notebooks")
     # -P: a learner's notebooks/random.py must not stand in for Python's own when the lab starts
-    return run([python, "-P", "-m", "jupyterlab", notebooks] + arguments, notebooks)
+    command = [python, "-P", "-m", "jupyterlab", notebooks]
+    if "--no-solutions" in arguments:
+        command += ["--ContentsManager.hide_globs=" + name for name in HIDDEN]
+        arguments = [argument for argument in arguments if argument != "--no-solutions"]
+    return run(command + arguments, notebooks)
 
 
 def doctor(python, arguments):

@@ -7,10 +7,23 @@ import os
 # machine (a browser beside the notebook is enough) small steps are then three times as quick.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from kdlab import data, losses, models, scores, signals, sweeps, training, verdicts
+from kdlab import (
+    data,
+    layers,
+    losses,
+    models,
+    schedules,
+    scores,
+    signals,
+    sweeps,
+    training,
+    verdicts,
+)
+from kdlab.conventions import alpha_conventions
 from kdlab.data import load_data
-from kdlab.errors import CorruptFile, LossNotFinite, Refusal, UnknownName
+from kdlab.errors import CorruptFile, LayerNotFound, LossNotFinite, Refusal, UnknownName
 from kdlab.jobs import pick_device
+from kdlab.matches import Match
 from kdlab.models import load_teacher
 from kdlab.runs import Run, load_run
 from kdlab.signals import Signal, record
@@ -24,17 +37,21 @@ _FRONT = ("plots", "explore", "check")  # they draw: loaded when first used, not
 
 __all__ = [
     "CorruptFile",
+    "LayerNotFound",
     "LossNotFinite",
+    "Match",
     "Refusal",
     "Run",
     "Signal",
     "Stopped",
     "UnknownName",
+    "alpha_conventions",
     "band",
     "claim",
     "data",
     "distill",
     "doctor",
+    "layers",
     "load_data",
     "load_run",
     "load_teacher",
@@ -42,6 +59,7 @@ __all__ = [
     "models",
     "pick_device",
     "record",
+    "schedules",
     "scores",
     "signals",
     "sweep",

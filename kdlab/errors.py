@@ -16,6 +16,10 @@ class UnknownName(LookupError):
         return self.args[0]
 
 
+class LayerNotFound(UnknownName, Refusal):
+    """A layer that a network does not have, with those that it has."""
+
+
 class CorruptFile(Refusal):
     """A file whose bytes are not those its card names; nothing is overwritten."""
 
@@ -31,12 +35,17 @@ class LossNotFinite(Refusal):
 def unknown(kind: str, given: object, known: Iterable[str], also: str = "") -> UnknownName:
     """The error for an unknown name: offers the nearest one and lists all."""
     known = list(known)
-    near = get_close_matches(str(given).lower(), [name.lower() for name in known], n=1, cutoff=0.5)
-    hint = ""
-    if near:
-        hint = f" Did you mean {next(name for name in known if name.lower() == near[0])!r}?"
+    near = nearest(given, known)
+    hint = f" Did you mean {near!r}?" if near else ""
     said = f"there is no {kind} {given!r}.{hint} Known: {', '.join(known)}. {also}"
     return UnknownName(said.rstrip())
+
+
+def nearest(given: object, known: Iterable[str], cutoff: float = 0.5) -> str | None:
+    """The known name most like the given one; None where none reaches the cutoff (0 to 1)."""
+    lower = {name.lower(): name for name in known}
+    near = get_close_matches(str(given).lower(), lower, n=1, cutoff=cutoff)
+    return lower[near[0]] if near else None
 
 
 def whole(name: str, value: object, least: int) -> int:

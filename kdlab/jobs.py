@@ -4,17 +4,20 @@ import inspect
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 
 from kdlab import data as data_sets
-from kdlab import losses, models, signals
+from kdlab import layers, matches, models, seeds, signals
 from kdlab.data import Data, Split
 from kdlab.errors import Refusal, number, share, whole
+from kdlab.matches import Link, Match
+from kdlab.models import name_of
 from kdlab.runs import Run, plain
+from kdlab.schedules import value_at
 from kdlab.signals import Signal
 
 Loss = Callable[[Tensor, Tensor, Tensor, float, float], Tensor | dict[str, Tensor]]
@@ -22,6 +25,9 @@ Teacher = str | nn.Module | Signal
 
 PRECISIONS = ("float32", "float64", "bf16")
 NOT_SETTINGS = ("progress", "after_epoch", "stop")  # they change what is seen, not what is trained
+OF_A_STAGE = ("epochs", "temperature", "alpha", "loss", "match", "learning_rate")
+MATCH_ONLY = "match only"  # as a loss: no term of logits
+TRIED = 8  # examples that a match is tried out on
 
 
 @dataclass
@@ -33,8 +39,9 @@ class Job:
     answers: Tensor | None  # the teacher's logits, a row an example; None where it is not asked
     live_teacher: nn.Module | None  # asked at each step, under augmentation
     watched: Split
-    loss: Loss
-    options: dict
+    options: dict  # options["stages"] holds those of each stage, one after another
+    links: dict[Match, Link] = field(default_factory=dict)
+    features: dict[str, Tensor] = field(default_factory=dict)  # of the teacher's matched layers
 
     @property
     def student(self) -> nn.Module:
@@ -54,6 +61,7 @@ def prepare(student, teacher, data, **options) -> Job:
         "data": data.name,
         **{f"data_{key}": plain(value) for key, value in data.settings.items()},
         **{key: plain(value) for key, value in options.items() if key not in NOT_SETTINGS},
+        "stages": _told(options["stages"]),
         "classes": classes,
         "input_shape": list(shape),
         "torch": torch.__version__,
@@ -71,26 +79,66 @@ def prepare(student, teacher, data, **options) -> Job:
     if isinstance(teacher, nn.Module):
         _try_out(teacher, "teacher", settings["teacher"], data.train, classes, device)
     examples = _union(data, _versions(data)) if options["transfer"] else data.train
-    answers, live = _teacher_for(teacher, examples, classes, options)
+    links = _links(net, teacher, examples, options)
+    settings["match"] = [made.said for made in links.values()]
+    answers, features, live = _teacher_for(teacher, examples, classes, options, links)
     step = max(1, len(data.validation) // max(1, options["watch"]))
     watched = data.validation[::step][: options["watch"]]
     run = Run(net, settings, data=data, teacher=teacher)
-    return Job(run, examples, answers, live, watched, options["loss"] or losses.kd_terms, options)
+    run.projectors = {made.name: made.projector for made in links.values() if made.projector}
+    return Job(run, examples, answers, live, watched, options, links, features)
 
 
 def checked(options: dict) -> dict:
-    """The options with numbers as numbers and a real device, or a refusal."""
+    """The options with numbers as numbers and a real device, or a refusal.
+
+    options["stages"] becomes the list of every stage's own options: one stage, where none is named.
+    """
     options = dict(options)
-    for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0), ("watch", 0)):
+    for name, least in (("batch_size", 1), ("seed", 0), ("watch", 0)):
         options[name] = whole(name, options[name], least)
-    options["alpha"] = share("alpha", options["alpha"], " (1: labels only, 0: teacher only)")
-    temperature = number(options["temperature"])
-    if not 0 < temperature < math.inf:
+    if options["precision"] not in PRECISIONS:
         raise Refusal(
-            f"temperature={options['temperature']!r}: expected a number above 0 (1 leaves the "
-            "logits as they are, larger is softer)."
+            f"precision={options['precision']!r}: expected one of {', '.join(PRECISIONS)}."
         )
-    options["temperature"] = temperature
+    options["device"] = pick_device(options["device"])
+    stages = options["stages"]
+    if stages is None:
+        options = _checked_stage(options)
+        return {**options, "stages": [options]}
+    if not isinstance(stages, (list, tuple)) or not stages:
+        raise Refusal(f"stages={stages!r}: expected a list of dicts, one for each stage.")
+    for stage in stages:
+        strange = [name for name in stage if name not in OF_A_STAGE]
+        if strange:
+            raise Refusal(
+                f"a stage cannot change {', '.join(strange)}: expected one of "
+                f"{', '.join(OF_A_STAGE)}."
+            )
+    for name in ("loss", "match"):
+        if options[name] and all(name in stage for stage in stages):
+            raise Refusal(
+                f"{name}= is given, but each stage has its own, so it would never be used. "
+                "Take it out, here or there."
+            )
+    parts = [_checked_stage({**options, **stage}) for stage in stages]
+    return {**parts[-1], "epochs": sum(part["epochs"] for part in parts), "stages": parts}
+
+
+def _checked_stage(options: dict) -> dict:
+    options = dict(options)
+    options["epochs"] = whole("epochs", options["epochs"], 1)
+    for name, check in (("alpha", _alpha), ("temperature", _temperature)):
+        if not callable(options[name]):
+            options[name] = check(options[name])
+            continue
+        for step in range(101):  # a function of progress is tried out before the first step
+            try:
+                check(value_at(options[name], step / 100))
+            except (TypeError, ValueError) as error:
+                raise Refusal(
+                    f"{name} is a function of progress; at progress {step / 100:g}: {error}"
+                ) from error
     rate = options["learning_rate"]
     if not callable(rate):
         options["learning_rate"] = number(rate)
@@ -99,22 +147,71 @@ def checked(options: dict) -> dict:
                 f"learning_rate={rate!r}: expected a number of at least 0, or a function of "
                 "progress."
             )
-    if options["precision"] not in PRECISIONS:
-        raise Refusal(
-            f"precision={options['precision']!r}: expected one of {', '.join(PRECISIONS)}."
-        )
-    if options["loss"] is not None and not callable(options["loss"]):
+    loss, match = options["loss"], options["match"]
+    if loss is not None and loss != MATCH_ONLY and not callable(loss):
         raise Refusal(
             "loss: expected a function "
-            "(student_logits, teacher_logits, labels, temperature, alpha) -> tensor."
+            "(student_logits, teacher_logits, labels, temperature, alpha) -> tensor, or "
+            f'"{MATCH_ONLY}".'
         )
-    if options["loss"] is not None and not _takes_five(options["loss"]):
+    if callable(loss) and not _takes_five(loss):
         raise Refusal(
             "the loss cannot be called with five arguments: expected (student_logits, "
             "teacher_logits, labels, temperature, alpha); those you do not need may stay unused."
         )
-    options["device"] = pick_device(options["device"])
+    match = [match] if isinstance(match, Match) else list(match or ())
+    for one in match:
+        if not isinstance(one, Match):
+            raise Refusal(
+                f"match holds a {type(one).__name__}: expected "
+                "kdlab.Match(student_layer, teacher_layer, loss=...)."
+            )
+    names = [one.name for one in match]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise Refusal(f"two matches are called {min(twice)!r}: the history could not tell them.")
+    if loss == MATCH_ONLY and not match:
+        raise Refusal(f'loss="{MATCH_ONLY}" without a match leaves nothing to learn from.')
+    options["match"] = match
     return options
+
+
+def _told(stages: list[dict]) -> list[dict] | None:
+    """What each stage's options are, as JSON can hold it; None for a run of one stage."""
+    if len(stages) == 1:
+        return None
+    return [
+        {name: plain(part[name]) for name in OF_A_STAGE if name != "match"}
+        | {"match": [match.name for match in part["match"]]}
+        for part in stages
+    ]
+
+
+def _alpha(value: object) -> float:
+    return share("alpha", value, " (1: labels only, 0: teacher only)")
+
+
+def _temperature(value: object) -> float:
+    if not 0 < number(value) < math.inf:
+        raise Refusal(
+            f"temperature={value!r}: expected a number above 0 (1 leaves the logits as they are, "
+            "larger is softer)."
+        )
+    return number(value)
+
+
+def numbers_at(stage: dict, progress: float) -> tuple[float, float]:
+    """Temperature and alpha at this progress of a stage."""
+    return tuple(
+        check(value_at(stage[name], progress)) if callable(stage[name]) else stage[name]
+        for name, check in (("temperature", _temperature), ("alpha", _alpha))
+    )
+
+
+def needs_answers(stage: dict) -> bool:
+    """Whether a stage's terms look at the teacher's logits."""
+    if stage["loss"] is None:
+        return callable(stage["alpha"]) or stage["alpha"] < 1
+    return stage["loss"] != MATCH_ONLY
 
 
 def _takes_five(loss: Callable) -> bool:
@@ -146,13 +243,6 @@ def pick_device(device: str | None = None) -> str:
     return str(device)
 
 
-def name_of(thing: object) -> str:
-    """What a student or teacher is called in settings and figures."""
-    if isinstance(thing, str):
-        return thing
-    return getattr(thing, "__name__", None) or getattr(thing, "name", type(thing).__name__)
-
-
 def cast(inputs: Tensor | None, precision: str) -> Tensor | None:
     """Floats in double where asked; whole numbers (tokens) stay."""
     if inputs is not None and precision == "float64" and inputs.is_floating_point():
@@ -160,11 +250,44 @@ def cast(inputs: Tensor | None, precision: str) -> Tensor | None:
     return inputs
 
 
-def _teacher_for(teacher, examples, classes, options) -> tuple[Tensor | None, nn.Module | None]:
-    """The teacher's kept answers, or the teacher itself where it must be asked at each step."""
-    labels_only = options["loss"] is None and options["alpha"] == 1
-    if teacher is None or labels_only:
-        return None, None
+def _links(net: nn.Module, teacher, examples: Split, options: dict) -> dict[Match, Link]:
+    """Every match of every stage, each with its projector, tried out on a few examples."""
+    wanted = list(dict.fromkeys(match for part in options["stages"] for match in part["match"]))
+    if not wanted:
+        return {}
+    if teacher is None:
+        raise Refusal("match= needs a teacher, whose layers the student's are compared with.")
+    few, device, made = examples[:TRIED], options["device"], {}
+    for match in wanted:
+        asking = f"the match {match.name}"
+        layers.find(net, match.student_layer, "student", asking)
+        if isinstance(teacher, nn.Module):
+            layers.find(teacher, match.teacher_layer, "teacher", asking)
+    of_teacher = signals.features(teacher, few, [match.teacher_layer for match in wanted], device)
+    names = [match.student_layer for match in wanted]
+    with models.listening(net, device) as there, layers.tap(there, *names) as seen:
+        there(cast(few.inputs, options["precision"]).to(device))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seeds.stream(options["seed"], "projector"))
+            for match in wanted:
+                said = cast(of_teacher[match.teacher_layer], options["precision"]).to(device)
+                made[match] = matches.link(match, seen[match.student_layer], said)
+    return made
+
+
+def _teacher_for(
+    teacher, examples: Split, classes: int, options: dict, links: dict[Match, Link]
+) -> tuple[Tensor | None, dict[str, Tensor], nn.Module | None]:
+    """The teacher's kept logits and features; or the teacher itself where it is asked at each step.
+
+    It is where the inputs change from step to step, or where its features fill the memory.
+    """
+    asked = any(needs_answers(stage) for stage in options["stages"])
+    if not asked and not links:
+        return None, {}, None
+    if teacher is None:
+        raise Refusal("there is no teacher to learn from: only alpha=1, labels only, needs none.")
+    device = options["device"]
     if options["augment"] is not None:
         if isinstance(teacher, Signal):
             raise Refusal(
@@ -172,11 +295,20 @@ def _teacher_for(teacher, examples, classes, options) -> tuple[Tensor | None, nn
                 "every step, and a recorded answer belongs to one view of an example. Give the "
                 "teacher itself, so that it is asked for the very view that the student sees."
             )
-        return None, teacher
-    kept = signals.answers(teacher, examples, options["device"])
+        return None, {}, teacher
+    names = list(dict.fromkeys(match.teacher_layer for match in links))
+    if isinstance(teacher, nn.Module) and names:
+        few = signals.features(teacher, examples[:TRIED], names, device)
+        bytes_each = sum(tensor[0].nbytes for tensor in few.values())
+        if bytes_each * len(examples) > signals.KEPT:
+            return None, {}, teacher
+    features = signals.features(teacher, examples, names, device)
+    if not asked:
+        return None, features, None
+    kept = signals.answers(teacher, examples, device)
     if kept.shape[1] != classes:
         raise Refusal(f"the teacher gives {kept.shape[1]} classes, the data set has {classes}.")
-    return kept, None
+    return kept, features, None
 
 
 def _fits(data: Data) -> None:

@@ -2,9 +2,10 @@
 
 import contextlib
 import copy
+import functools
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from safetensors import SafetensorError
@@ -109,6 +110,8 @@ def build(student: Student, shape: tuple[int, ...], classes: int, seed: int = 0)
         made = make()
     if not isinstance(made, nn.Module):
         raise Refusal(f"the student function gave a {type(made).__name__}: expected a module.")
+    if isinstance(student, str):
+        made._input_shape = tuple(shape)  # so that `layers.names` can show a net without inputs
     return made
 
 
@@ -121,6 +124,15 @@ def _maker(name: str, shape: tuple[int, ...], classes: int) -> Callable[[], nn.M
         example = f"mlp-{int(asked[1]) if asked and int(asked[1] or 0) else 32}"
         raise unknown("model", name, [example, *NETS], also="mlp-N is known for any width N.")
     return lambda: NETS[name](shape, classes)
+
+
+def name_of(thing: object) -> str:
+    """What a student, teacher or function is called in settings and figures."""
+    if isinstance(thing, str):
+        return thing
+    if isinstance(thing, functools.partial):
+        return name_of(thing.func)
+    return getattr(thing, "__name__", None) or getattr(thing, "name", type(thing).__name__)
 
 
 def load_teacher(name: str, checkpoint: str = "final") -> nn.Module:
@@ -189,14 +201,21 @@ def listening(model: nn.Module, device: str) -> Iterator[nn.Module]:
 
 def logits_of(output: object) -> Tensor:
     """The logits in what a model gave: a tensor, a mapping's "logits", or a tuple's first item."""
-    if isinstance(output, Tensor):
-        return output
-    if isinstance(output, Mapping) and "logits" in output:
-        return output["logits"]
-    if isinstance(output, (tuple, list)) and output and isinstance(output[0], Tensor):
-        return output[0]
+    return tensor_in(output, "a model", ("logits",))
+
+
+def tensor_in(output: object, who: str, keys: Sequence[str]) -> Tensor:
+    """The tensor in what a module gave: itself, a tuple's first item, or a mapping's first key."""
+    found = output
+    if isinstance(output, Mapping):
+        found = next((output[key] for key in keys if key in output), None)
+    elif isinstance(output, (tuple, list)) and output:
+        found = output[0]
+    if isinstance(found, Tensor):
+        return found
     held = f" with {sorted(map(str, output))}" if isinstance(output, Mapping) else ""
+    wanted = " or ".join(f'"{key}"' for key in keys)
     raise Refusal(
-        f"a model gave a {type(output).__name__}{held}: expected a tensor of logits, a mapping "
-        'that holds "logits", or a tuple whose first item is the logits.'
+        f"{who} gave a {type(output).__name__}{held}: expected a tensor, a tuple whose first item "
+        f"is one, or a mapping that holds {wanted}."
     )

@@ -29,6 +29,7 @@ class Run:
 
     history: pandas, a row an epoch.  scores: of the validation split, `accuracy`, `nll`, `ece`,
     `agreement`, `per_class_accuracy`, `parameters`, `bytes`.  finished: False after Ctrl-C.
+    projectors: of its matches, by name; not saved.  error: why a run of a sweep failed, else "".
     """
 
     student: nn.Module
@@ -39,6 +40,8 @@ class Run:
     finished: bool = False
     data: Data | None = field(default=None, repr=False)
     teacher: object = field(default=None, repr=False)
+    projectors: dict[str, nn.Module] = field(default_factory=dict, repr=False)
+    error: str = ""
 
     def logits(self, split: str = "validation", data: Data | None = None) -> torch.Tensor:
         """The student's logits for a split, (n, classes)."""

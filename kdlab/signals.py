@@ -3,7 +3,8 @@
 import hashlib
 import weakref
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from types import FunctionType
@@ -13,13 +14,15 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from kdlab import files, models
+from kdlab import files, layers, models
 from kdlab.data import Split
 from kdlab.errors import CorruptFile, Refusal
 from kdlab.models import listening, logits_of
 
+PARTS = {"logits", "indices", "rows"}  # what every record holds
+FEATURE = "features."  # before the name of a layer in a record's file
 BATCH = 1_000  # rows asked at a time: large enough for speed, small beside the memory
-KEPT = 64  # answers kept in this process, oldest dropped first
+KEPT = 1_000_000_000  # bytes of answers and features kept in this process, oldest dropped first
 _kept: "OrderedDict[tuple, Tensor]" = OrderedDict()
 
 
@@ -29,6 +32,7 @@ class Signal:
 
     logits: (n, classes).  indices: (n,), the examples' stable numbers.
     rows: (n,), a fingerprint of each input, so that an answer is never given to another view.
+    features: layer name -> (n, ...), what these layers gave, for matches.
     """
 
     name: str
@@ -36,9 +40,14 @@ class Signal:
     logits: Tensor
     indices: Tensor
     rows: Tensor
+    features: dict[str, Tensor] = field(default_factory=dict)
 
     def look_up(self, split: Split) -> Tensor:
         """The logits for a split's examples, in its order; refused where one is not recorded."""
+        return self.logits[self.find(split)]
+
+    def find(self, split: Split) -> Tensor:
+        """Where a split's examples stand in the record."""
         order = self.indices.argsort()
         if not len(order):
             raise Refusal(f"the record {self.name!r} is empty.")
@@ -58,12 +67,13 @@ class Signal:
                 f"{int(split.indices[changed][0])} has changed since. A kept answer belongs to one "
                 "view of an example; give the teacher itself, so that it is asked for this view."
             )
-        return self.logits[found]
+        return found
 
     def save(self, path: str | Path) -> None:
         """Write the record as one safetensors file; an older file stays until the new is whole."""
         path = Path(path)
         tensors = {"logits": self.logits, "indices": self.indices, "rows": self.rows}
+        tensors |= {FEATURE + name: tensor for name, tensor in self.features.items()}
         beside = path.with_name(path.name + ".part")
         metadata = {"name": self.name, "teacher": self.teacher, "sha256": _digest(tensors)}
         save_file(tensors, beside, metadata=metadata)
@@ -76,7 +86,7 @@ class Signal:
         tensors = models.read_tensors(path)
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-        if not {"logits", "indices", "rows"} <= tensors.keys():
+        if not tensors.keys() >= PARTS:
             raise CorruptFile(f"{path} is no record of a teacher: it holds {sorted(tensors)}.")
         expected, found = metadata.get("sha256"), _digest(tensors)
         if expected not in (None, found):
@@ -84,13 +94,24 @@ class Signal:
                 f"{path} is damaged: the SHA-256 of its answers is {found}, it was saved with "
                 f"{expected}. Nothing was changed; record the teacher again."
             )
-        return Signal(metadata.get("name", path.stem), metadata.get("teacher", ""), **tensors)
+        features = {name.removeprefix(FEATURE): tensors.pop(name)
+                    for name in sorted(tensors) if name.startswith(FEATURE)}  # fmt: skip
+        return Signal(
+            metadata.get("name", path.stem), metadata.get("teacher", ""), **tensors,
+            features=features,
+        )  # fmt: skip
 
 
-def record(teacher: nn.Module, split: Split, name: str = "teacher") -> Signal:
-    """Ask a teacher about every example of a split, once, and keep its answers as a Signal."""
-    logits = answers(teacher, split)
-    return Signal(name, fingerprint(teacher), logits, split.indices, row_fingerprints(split.inputs))
+def record(
+    teacher: nn.Module, split: Split, name: str = "teacher", layers: Sequence[str] = ()
+) -> Signal:
+    """Ask a teacher about every example of a split, once, and keep its answers as a Signal.
+
+    layers: whose features are recorded too, by name.
+    """
+    logits, heard = answers(teacher, split), features(teacher, split, layers)
+    rows = row_fingerprints(split.inputs)
+    return Signal(name, fingerprint(teacher), logits, split.indices, rows, heard)
 
 
 def answers(teacher: nn.Module | Signal, split: Split, device: str = "cpu") -> Tensor:
@@ -104,13 +125,44 @@ def answers(teacher: nn.Module | Signal, split: Split, device: str = "cpu") -> T
     if not len(split):
         raise Refusal("there are no examples to ask the teacher about.")
     teacher_print = fingerprint(teacher)
-    key = (teacher_print, _code(teacher), input_fingerprint(split.inputs))
+    key = (teacher_print, _code(teacher), input_fingerprint(split.inputs), None)
     if key not in _kept:
         logits = _shipped(teacher_print, split)
-        _kept[key] = ask(teacher, split.inputs, device) if logits is None else logits
-        while len(_kept) > KEPT:
-            _kept.popitem(last=False)
+        _keep(key, ask(teacher, split.inputs, device) if logits is None else logits)
     return _kept[key]
+
+
+def features(
+    teacher: nn.Module | Signal, split: Split, names: Sequence[str], device: str = "cpu"
+) -> dict[str, Tensor]:
+    """What the teacher's layers of these names give for a split, on the CPU: computed once, kept.
+
+    names: as `kdlab.layers.names(teacher)` shows them. Raises LayerNotFound for others.
+    """
+    if not names:
+        return {}
+    if isinstance(teacher, Signal):
+        if missing := [name for name in names if name not in teacher.features]:
+            raise Refusal(
+                f"the record {teacher.name!r} has no features of {', '.join(missing)}; it holds "
+                f"{', '.join(teacher.features) or 'logits alone'}. Record them with "
+                f"kdlab.record(teacher, split, layers={list(names)})."
+            )
+        found = teacher.find(split)
+        return {name: teacher.features[name][found] for name in names}
+    common = (fingerprint(teacher), _code(teacher), input_fingerprint(split.inputs))
+    heard = {name: _kept[(*common, name)] for name in names if (*common, name) in _kept}
+    if missing := [name for name in names if name not in heard]:
+        for name, tensor in layers.read(teacher, split.inputs, missing, device).items():
+            _keep((*common, name), tensor)
+            heard[name] = tensor
+    return heard
+
+
+def _keep(key: tuple, tensor: Tensor) -> None:
+    _kept[key] = tensor
+    while sum(kept.nbytes for kept in _kept.values()) > KEPT and len(_kept) > 1:
+        _kept.popitem(last=False)
 
 
 def _shipped(teacher_print: str, split: Split) -> Tensor | None:
@@ -190,7 +242,7 @@ def _state(model: nn.Module) -> dict[str, Tensor]:
 
 def _digest(tensors: dict[str, Tensor]) -> str:
     digest = hashlib.sha256()
-    for name in ("logits", "indices", "rows"):
+    for name in ("logits", "indices", "rows", *sorted(tensors.keys() - PARTS)):
         digest.update(_bytes(tensors[name]))
     return digest.hexdigest()
 

@@ -1,22 +1,31 @@
-"""Many students: a grid of settings by seeds, one run after another, as a tidy table."""
+"""Many students: a grid of settings by seeds, as a tidy table; saved and resumed."""
 
+import functools
+import hashlib
 import itertools
+import json
+import math
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import CodeType, FunctionType
 
 import pandas as pd
+from torch import nn
 from tqdm import tqdm
 
 from kdlab import data as data_sets
-from kdlab import models, together, training, verdicts
+from kdlab import models, signals, together, training, verdicts
+from kdlab import seeds as streams
 from kdlab.data import Data
 from kdlab.errors import Refusal, whole
-from kdlab.jobs import NOT_SETTINGS, checked, name_of, prepare
-from kdlab.runs import Run, whole_folder
+from kdlab.jobs import NOT_SETTINGS, OF_A_STAGE, Job, checked, prepare
+from kdlab.matches import Match
+from kdlab.models import name_of
+from kdlab.runs import Run, load_run, whole_folder
 
 METRICS = ("accuracy", "nll", "ece", "agreement", "parameters", "bytes")
 
@@ -46,6 +55,13 @@ class Atlas:
         if metric not in METRICS:
             raise Refusal(f"metric {metric!r}: expected one of {', '.join(METRICS)}.")
         first, second = self.rows(baseline), self.rows(candidate)
+        for setting, rows in ((baseline, first), (candidate, second)):
+            failed = rows[rows["error"] != ""] if "error" in rows else rows[:0]
+            if len(failed):
+                raise Refusal(
+                    f"{len(failed)} of {len(rows)} runs of {self.said(setting)} failed, so it "
+                    f"cannot be compared: {failed['error'].iloc[0]}"
+                )
         seeds = first.index.intersection(second.index)
         return verdicts.compare(
             first.loc[seeds, metric].tolist(),
@@ -55,6 +71,21 @@ class Atlas:
             where=self.where,
             margin=margin,
         )
+
+    def pivot(self, rows: str, columns: str, metric: str = "accuracy") -> pd.DataFrame:
+        """Means of a metric over the seeds, one axis down, another across.
+
+        Any further axis is averaged over too; name its value first where that is not wanted:
+        atlas.table[atlas.table["width"] == 32].
+        """
+        for name in (rows, columns):
+            if name not in self.axes:
+                raise Refusal(f"{name!r} is no axis of this sweep: {', '.join(self.axes)}.")
+        if metric not in METRICS:
+            raise Refusal(f"metric {metric!r}: expected one of {', '.join(METRICS)}.")
+        order = [list(dict.fromkeys(self.table[name])) for name in (rows, columns)]
+        means = self.table.pivot_table(metric, rows, columns, sort=False, dropna=False)
+        return means.reindex(index=order[0], columns=order[1])
 
     def test(self, settings: Sequence[dict]) -> pd.DataFrame:
         """The final word: the named settings on the test split, the first one as the baseline.
@@ -103,7 +134,7 @@ class Atlas:
     def said(self, setting: dict) -> str:
         """A setting in words: "labels only", "teacher only (T=4)", or its values."""
         full = {**self._constants(), **setting}
-        alpha, temperature = full.get("alpha"), full.get("temperature")
+        alpha, softened = full.get("alpha"), f"(T={_worded(full.get('temperature'))})"
         rest = [
             f"{name}={_shown(value)}"
             for name, value in setting.items()
@@ -112,9 +143,11 @@ class Atlas:
         if alpha == 1:
             words = "labels only"
         elif alpha == 0:
-            words = f"teacher only (T={temperature:g})"
+            words = f"teacher only {softened}"
+        elif isinstance(alpha, (int, float)):
+            words = f"labels {alpha:.2f} · teacher {1 - alpha:.2f} {softened}"
         else:
-            words = f"labels {alpha:.2f} · teacher {1 - alpha:.2f} (T={temperature:g})"
+            words = f"alpha {_shown(alpha)} {softened}"
         return ", ".join([words, *rest])
 
     def _constants(self) -> dict:
@@ -158,86 +191,110 @@ def sweep(
     data: "Data | object | Callable[[int], Data]",
     *,
     seeds: int | Sequence[int] = 5,
+    folder: str | Path | None = None,
     progress: bool = True,
     stop: Callable[[], bool] | None = None,
     **grid: object,
 ) -> Atlas:
     """Distil a student for every setting of a grid and every seed.
 
-    student, teacher, and every option of `distill`: a list of values becomes an axis.
+    student, teacher, and every option of `distill`: a list of values becomes an axis, and so does
+        a dict, which names them: match={"none": [], "hints": [Match(...)]}. match and stages are
+        lists themselves: there a list of lists is an axis.
     data: as in `distill`, or a function of the seed that gives a Data, so that each seed draws its
         own examples too (the runs then keep validation and test, and let go of their draw).
     seeds: a number (5 is 0..4) or the seeds themselves. All settings share them: runs are paired.
+    folder: where each run is saved once it is done. A run of the same student, teacher, data and
+        options that is there already is loaded and not trained again. A function is the same while
+        its own code is; what it calls is not looked at.
 
-    The seeds of one setting train in one loop where the student is simple enough (see together.py).
-    alpha=1 is labels only under every temperature: it is trained once a seed and stands in every
-    row. Ctrl-C hands back the runs that are done.
+    Plain MLPs train together in one loop (see together.py), all others in turn. alpha=1 is labels
+    only under every temperature: it is trained once a seed and stands in every row. A run that
+    fails is a row with its error. Ctrl-C hands back the runs that are done.
     """
     numbers = _seeds(seeds)
     lists = {"student": student, "teacher": teacher, **grid}
-    axes = {name: list(value) for name, value in lists.items() if isinstance(value, (list, tuple))}
-    for name, values in axes.items():
-        if not values:
-            raise Refusal(f"{name}=[]: expected at least one value.")
-        if len({_shown(value) for value in values}) < len({_same(value) for value in values}):
-            raise Refusal(
-                f"{name}: two values share a name, {', '.join(str(_shown(v)) for v in values)}. "
-                "Give functions with names of their own, so that a row can be told from another."
-            )
+    axes = {name: _axis(name, value) for name, value in lists.items() if _is_axis(name, value)}
     fixed = {name: value for name, value in lists.items() if name not in axes}
-    teachers = {
+    settings = [
+        {name: pair for name, pair in zip(axes, pairs, strict=True)}
+        for pairs in itertools.product(*axes.values())
+    ]
+    asked = [fixed | {name: value for name, (_, value) in each.items()} for each in settings]
+    loaded = {
         name: models.load_teacher(name)
-        for name in axes.get("teacher", [teacher])
+        for name in (each["teacher"] for each in asked)
         if isinstance(name, str)
     }
     drawn = _draws(data, numbers)
-    settings = [
-        dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())
-    ]
     plans = {}
-    for setting in settings:  # every refusal before the first run
-        asked = fixed | setting
-        options = {**_DEFAULTS, **_options(asked), **_OWN, "stop": stop}
+    for each in asked:  # every refusal before the first run
+        options = {**_DEFAULTS, **_options(each), **_OWN, "stop": stop}
         checked({**options, "seed": 0})
-        plans[_identity(asked, axes)] = (asked["student"], asked["teacher"], options)
-    for net, said, options in plans.values():
-        with training.alone(options):
-            first = teachers.get(said, said) if isinstance(said, str) else said
-            prepare(net, first, drawn[numbers[0]], **{**options, "seed": numbers[0]})
-    runs, rows, known = [], [], {}
+        plans[_identity(each, axes)] = _Plan(each["student"], each["teacher"], loaded, options)
+    saved = _Saved(folder)
+    done: dict[tuple[_Plan, int], Run] = {}
+    groups = _alike(plans.values(), numbers, drawn)
+    epochs = [plan.options["epochs"] for plan in plans.values()]
     bar = tqdm(
-        total=len(settings) * len(numbers), desc="sweep", unit="run", delay=2, leave=False,
-        disable=not progress,
+        total=len(numbers) * sum(epochs), desc=f"{len(plans) * len(numbers)} students",
+        unit="epoch", delay=2, leave=False, disable=not progress,
     )  # fmt: skip
     try:
-        for setting in settings:
-            key = _identity(fixed | setting, axes)
-            if key not in known:
-                net, said, options = plans[key]
-                made = _train_seeds(net, said, teachers, drawn, options, bar)
-                known[key] = range(len(runs), len(runs) + len(made))
-                runs.extend(made)
-            rows.extend(
-                _row(runs[at], at, setting, seed)
-                for at, seed in zip(known[key], numbers, strict=False)
-            )
-            if len(known[key]) < len(numbers):
-                raise KeyboardInterrupt
+        for group in groups:
+            _train(group, drawn, saved, done, bar)
     except KeyboardInterrupt:
-        print(
-            f"stopped by you: the sweep holds the {len(runs)} runs that are done.", file=sys.stderr
-        )
-        if not runs:
+        if not done:
             raise
+        print(
+            f"stopped by you: the sweep holds the {len(done)} runs that are done.", file=sys.stderr
+        )
     finally:
         bar.close()
+    finished = [(plan, seed) for plan in plans.values() for seed in numbers if (plan, seed) in done]
+    rows, number = [], {key: at for at, key in enumerate(finished)}
+    for each, setting in zip(asked, settings, strict=True):
+        plan = plans[_identity(each, axes)]
+        rows.extend(
+            _row(done[plan, seed], number[plan, seed], setting, seed)
+            for seed in numbers
+            if (plan, seed) in done
+        )
+    runs = [done[key] for key in finished]
     if callable(data):
         for run in runs:  # each seed's own draw is let go: a large sweep would fill the memory
             run.data = run.data.without_training()
+    if failed := [run.error for run in runs if run.error]:
+        warnings.warn(f"{len(failed)} of {len(runs)} runs failed: {failed[0]}", stacklevel=2)
     sizes = sorted({len(data.train) for data in drawn.values()})
     where = " to ".join(f"{size:,}" for size in dict.fromkeys((sizes[0], sizes[-1])))
-    where += " examples"
-    return Atlas(pd.DataFrame(rows), tuple(axes), runs, where)
+    atlas = Atlas(pd.DataFrame(rows), tuple(axes), runs, f"{where} examples")
+    saved.table(atlas.table)
+    return atlas
+
+
+def _is_axis(name: str, value: object) -> bool:
+    """A list or a dict, unless it is one list of matches or of stages."""
+    if isinstance(value, dict):
+        return True
+    if name in ("match", "stages") and isinstance(value, (list, tuple)):
+        return not all(isinstance(part, (Match, dict)) for part in value)
+    return isinstance(value, (list, tuple))
+
+
+def _axis(name: str, values: Sequence | dict) -> list[tuple[int | float | str, object]]:
+    """The values of an axis, each with what it is called in the table."""
+    if not len(values):
+        raise Refusal(f"{name}={values!r}: expected at least one value.")
+    if isinstance(values, dict):
+        return list(values.items())
+    pairs = [(_shown(value), value) for value in values]
+    if len({shown for shown, _ in pairs}) < len({_same(value) for value in values}):
+        raise Refusal(
+            f"{name}: two values share a name, {', '.join(str(shown) for shown, _ in pairs)}. "
+            'Name them, so that a row can be told from another: {"first": ..., "second": ...}.'
+        )
+    return pairs
 
 
 def _seeds(seeds: int | Sequence[int]) -> list[int]:
@@ -257,41 +314,158 @@ def _draws(data: object, numbers: list[int]) -> dict[int, Data]:
     return dict.fromkeys(numbers, shared)
 
 
-def _train_seeds(
-    student, teacher, teachers: dict, drawn: dict[int, Data], options: dict, bar: tqdm
-) -> list[Run]:
-    """One setting under all seeds: in one loop where the student allows it, else in turn.
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """One setting, to be trained under every seed."""
 
-    Fewer runs than seeds come back where the user stopped it.
-    """
-    runs: list[Run] = []
-    loaded = teachers.get(teacher, teacher) if isinstance(teacher, str) else teacher
-    with training.alone(options):
+    student: object
+    teacher: object
+    loaded: dict  # teachers by name
+    options: dict
+
+    def prepare(self, seed: int, data: Data) -> Job:
+        named = isinstance(self.teacher, str)
+        teacher = self.loaded[self.teacher] if named else self.teacher
+        job = prepare(self.student, teacher, data, **{**self.options, "seed": seed})
+        job.run.settings["teacher"] = name_of(self.teacher)  # by its name, not its class
+        return job
+
+
+MEMBERS = 128  # students trained in one loop; more share no further cost, and Ctrl-C loses them all
+
+
+def _alike(plans: Iterable[_Plan], numbers: list[int], drawn: dict[int, Data]) -> list[list[_Plan]]:
+    """The plans in groups whose students train together; each tried out on the first seed."""
+    groups: dict[tuple, list[list[_Plan]]] = {}
+    for plan in plans:
+        with training.alone(plan.options):
+            job = plan.prepare(numbers[0], drawn[numbers[0]])
+        parts = groups.setdefault(together.alike(job) or (id(plan),), [[]])
+        if (len(parts[-1]) + 1) * len(numbers) > max(MEMBERS, len(numbers)):
+            parts.append([])
+        parts[-1].append(plan)
+    return [part for parts in groups.values() for part in parts]
+
+
+def _train(
+    plans: list[_Plan], drawn: dict[int, Data], saved: "_Saved", done: dict, bar: tqdm
+) -> None:
+    """Train plans under all seeds, in one loop where that works, else in turn; fill `done`."""
+    with training.alone(plans[0].options):
+        jobs = {}
+        for plan in plans:
+            for seed, data in drawn.items():
+                job = plan.prepare(seed, data)
+                if (run := saved.load(job)) is None:
+                    jobs[plan, seed] = job
+                else:
+                    done[plan, seed] = run
+                    bar.update(job.options["epochs"])
+        if together.can(list(jobs.values())):
+            started = time.perf_counter()
+            loop = functools.partial(together.loop, tick=bar.update)
+            outcomes = training.carry_out(loop, list(jobs.values()))
+            each = (time.perf_counter() - started) / len(jobs)
+            for (key, job), outcome in zip(jobs.items(), outcomes, strict=True):
+                done[key] = saved.keep(job, _finish(job, outcome, each))
+            return
+        for key, job in jobs.items():
+            started = time.perf_counter()
+            job.options["after_epoch"] = lambda *_: bar.update()
+            try:
+                outcome = training.carry_out(training.loop, job)
+            except training.Stopped:
+                raise
+            except Exception as error:  # a row with its error, not the end of the sweep
+                outcome = error
+            else:
+                if len(outcome) < job.options["epochs"]:
+                    raise KeyboardInterrupt
+            done[key] = saved.keep(job, _finish(job, outcome, time.perf_counter() - started))
+
+
+def _finish(job: Job, outcome: list[dict] | Exception, seconds: float) -> Run:
+    if isinstance(outcome, list):
+        return training.finish(job, outcome, seconds)
+    run = job.run
+    run.error = str(outcome) or type(outcome).__name__
+    run.history, run.seconds = getattr(outcome, "history", run.history), seconds
+    run.scores = dict.fromkeys(METRICS, math.nan)
+    return run
+
+
+class _Saved:
+    """The folder that a sweep's runs are kept in, each under a hash of what it depends on."""
+
+    def __init__(self, folder: str | Path | None):
+        self.folder = None if folder is None else Path(folder)
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)  # refused before the first run
+        self.places: dict[int, Path] = {}  # of each job, named before it is trained
+
+    def load(self, job: Job) -> Run | None:
+        """The run of a job, if it is there: the student as it was, everything else from the job."""
+        if self.folder is None:
+            return None
+        place = self.places[id(job)] = self.folder / f"run-{_key(job)}"
+        if not place.exists():
+            return None
+        run = load_run(place, student=job.student)
+        run.data, run.teacher, run.settings = job.run.data, job.run.teacher, job.run.settings
+        run.student.to(job.options["device"])
+        return run
+
+    def keep(self, job: Job, run: Run) -> Run:
+        """Save a run that went well; a full disk ends the saving, not the sweep."""
+        if self.folder is None or run.error:
+            return run
         try:
-            jobs = [
-                prepare(student, loaded, data, **{**options, "seed": seed})
-                for seed, data in drawn.items()
-            ]
-            for job in jobs:
-                job.run.settings["teacher"] = name_of(teacher)  # by its name, not its class
-            if together.can(jobs):
-                started = time.perf_counter()
-                histories = training.carry_out(together.loop, jobs)
-                each = (time.perf_counter() - started) / len(jobs)
-                for job, history in zip(jobs, histories, strict=True):
-                    runs.append(training.finish(job, history, each))
-                bar.update(len(jobs))
-                return runs
-            for job in jobs:
-                started = time.perf_counter()
-                history = training.carry_out(training.loop, job)
-                if len(history) < job.options["epochs"]:
-                    return runs
-                runs.append(training.finish(job, history, time.perf_counter() - started))
-                bar.update()
-        except KeyboardInterrupt:
-            pass
-    return runs
+            run.save(self.places[id(job)])
+        except OSError as error:
+            warnings.warn(f"from here on, no run is saved: {error}", stacklevel=2)
+            self.folder = None
+        return run
+
+    def table(self, table: pd.DataFrame) -> None:
+        """Write the table beside the runs."""
+        if self.folder is not None:
+            table.to_csv(self.folder / "table.csv", index=False)
+
+
+def _key(job: Job) -> str:
+    """A hash of all that a run depends on: settings, start, teacher, data, and functions' code."""
+    settings = {name: value for name, value in job.run.settings.items() if name != "torch"}
+    data, teacher, options = job.run.data, job.run.teacher, job.options
+    tensors = [
+        tensor for part in (job.examples, data.validation) for tensor in (part.inputs, part.labels)
+    ] + ([] if job.answers is None else [job.answers])
+    known = (
+        json.dumps(settings, sort_keys=True, default=str),
+        streams.stream(options["seed"], "batches"),
+        [_code(stage[name]) for stage in options["stages"] for name in OF_A_STAGE],
+        [_code(options[name]) for name in ("augment", "optimizer")],
+        [signals.fingerprint(net) for net in (job.student, *job.run.projectors.values())],
+        signals.fingerprint(teacher) if isinstance(teacher, nn.Module) else "",
+        [signals.input_fingerprint(tensor) for tensor in tensors],
+    )
+    return hashlib.blake2b(repr(known).encode(), digest_size=8).hexdigest()
+
+
+def _code(value: object) -> object:
+    """What a function does, as far as its own code and the values it encloses say."""
+    if isinstance(value, Match):
+        return (value.name, _code(value.loss), _code(value.weight))
+    if isinstance(value, functools.partial):
+        return (_code(value.func), _code(value.args), _code(sorted(value.keywords.items())))
+    if isinstance(value, FunctionType):
+        enclosed = [cell.cell_contents for cell in value.__closure__ or ()]
+        return (_code(value.__code__), _code(value.__defaults__), _code(enclosed))
+    if isinstance(value, CodeType):
+        return (value.co_code, value.co_names, _code(value.co_consts))
+    if isinstance(value, (list, tuple)):
+        return [_code(part) for part in value]
+    plain = isinstance(value, (int, float, str, bytes, type(None)))
+    return repr(value) if plain else name_of(value)
 
 
 # seed and the callbacks are the sweep's own
@@ -322,6 +496,8 @@ def _identity(asked: dict, axes: dict) -> tuple:
 
 def _same(value: object) -> object:
     """Equal for values that train the same: numbers and words by value, all else by object."""
+    if isinstance(value, (list, tuple)):
+        return tuple(id(part) for part in value)
     return value if isinstance(value, (int, float, str)) else id(value)
 
 
@@ -329,7 +505,15 @@ def _shown(value: object) -> int | float | str:
     """A value as the table has it: numbers and words as they are, all else by its name."""
     if isinstance(value, (int, float, str)):
         return value
+    if isinstance(value, Match):
+        return value.name
+    if isinstance(value, (list, tuple)):  # matches, or stages
+        return " + ".join(str(_shown(part)) for part in value) or "none"
     return "None" if value is None else name_of(value)
+
+
+def _worded(value: object) -> str:
+    return f"{value:g}" if isinstance(value, (int, float)) else str(_shown(value))
 
 
 def _values(column: pd.Series) -> str:
@@ -338,9 +522,10 @@ def _values(column: pd.Series) -> str:
 
 def _row(run: Run, at: int, setting: dict, seed: int) -> dict:
     return {
-        **{name: _shown(value) for name, value in setting.items()},
+        **{name: shown for name, (shown, _) in setting.items()},
         "seed": seed,
         **{name: run.scores[name] for name in METRICS},
         "seconds": run.seconds,
         "run": at,
+        "error": run.error,
     }

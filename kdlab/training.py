@@ -5,19 +5,23 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from kdlab import models, scores, seeds, signals
+from kdlab import layers, losses, models, scores, seeds, signals
 from kdlab.errors import LossNotFinite, Refusal
-from kdlab.jobs import Job, Loss, Teacher, cast, prepare
+from kdlab.jobs import MATCH_ONLY, Job, Loss, Teacher, cast, numbers_at, prepare
+from kdlab.matches import Match
 from kdlab.runs import Run
+from kdlab.schedules import Schedule, value_at
 
 EMPTY = {"epoch": [], "step": [], "loss": []}  # the history of a run stopped in its first epoch
+COLUMNS = {*EMPTY, "stage", "validation_accuracy"}  # of a history, beside its terms
+RAW = "_raw"  # after a term's name: its value before its weight
 _one_run_at_a_time = threading.RLock()  # runs share torch's random state; panels train in threads
 
 
@@ -63,7 +67,8 @@ def train(
     Raises Refusal or UnknownName before any work; LossNotFinite where the loss turns NaN. Ctrl-C
     hands back the run so far.
     """
-    return _one(**locals(), temperature=1.0, alpha=1.0, loss=None, transfer=False)
+    no_teacher = {"temperature": 1.0, "alpha": 1.0, "loss": None, "match": (), "stages": None}
+    return _one(**locals() | no_teacher, transfer=False)
 
 
 def distill(
@@ -71,9 +76,11 @@ def distill(
     teacher: Teacher,
     data: object,
     *,
-    temperature: float = 4.0,
-    alpha: float = 0.1,
-    loss: Loss | None = None,
+    temperature: float | Schedule = 4.0,
+    alpha: float | Schedule = 0.1,
+    loss: Loss | str | None = None,
+    match: Sequence[Match] = (),
+    stages: Sequence[dict] | None = None,
     transfer: bool = False,
     epochs: int = 20,
     batch_size: int = 128,
@@ -91,18 +98,27 @@ def distill(
 ) -> Run:
     """Train a student on labels and on a teacher's soft targets; see `train` for what they share.
 
-    L = alpha · CE(student, labels) + (1 − alpha) · T² · KL(teacher_T || student_T)
+    L = alpha · CE(student, labels) + (1 − alpha) · T² · KL(teacher_T || student_T) + Σ matches
 
     teacher: a name ("fashion-cnn"), a module, or a recorded Signal. It is asked once about each
         example, in eval mode, and unchanged afterwards; under `augment` it is asked at each step
         for the very view that the student sees.
-    temperature: T > 0.  alpha: 0 (teacher only) to 1 (labels only).
+    temperature: T > 0.  alpha: 0 (teacher only) to 1 (labels only). Each a number, or a function
+        of training progress (0 at the start, towards 1), such as `schedules.linear(0.9, 0.1)`.
     loss: any function (student_logits, teacher_logits, labels, temperature, alpha) that gives a
-        tensor, or a dict of named tensors that are summed as they are; None takes `losses.kd_loss`.
+        tensor, or a dict of named tensors that are summed as they are; None takes `losses.kd_loss`,
+        "match only" leaves the logits out.
+    match: feature terms, each a `Match` of a layer of the student with one of the teacher.
+    stages: dicts, one a stage, trained one after another, each with an optimizer of its own. A
+        stage takes the arguments given here, but for those it names: epochs, temperature, alpha,
+        loss, match, learning_rate. Progress runs from 0 to 1 in each. FitNets:
+        stages=[{"epochs": 5, "loss": "match only"}, {"epochs": 15, "match": []}].
     transfer: adds the data set's unlabelled examples. Batches are drawn from the union; labels
         count over the labelled rows (the others carry the label −100), the teacher over all.
 
-    (Hinton, Vinyals & Dean 2015.)
+    The history holds each term weighted, and raw in the column with "_raw" after its name.
+
+    (Hinton, Vinyals & Dean 2015; FitNets: Romero et al. 2015.)
     """
     return _one(**locals())
 
@@ -130,61 +146,84 @@ def finish(job: Job, history: list[dict], seconds: float) -> Run:
 
 def loop(job: Job) -> list[dict]:
     """Train job.student in place; a row of history for each epoch that was finished."""
-    options, student = job.options, job.student
-    device, epochs = options["device"], options["epochs"]
-    inputs = cast(job.examples.inputs, options["precision"]).to(device)
+    options, student, stages = job.options, job.student, job.options["stages"]
+    device, precision = options["device"], options["precision"]
+    inputs = cast(job.examples.inputs, precision).to(device)
     labels = job.examples.labels.to(device)
-    answers = job.answers
-    if answers is not None:
-        answers = cast(answers, options["precision"]).to(device)
-    optimizer = make_optimizer(student.parameters(), options)
+    kept = {None: job.answers, **job.features}  # the logits stand under None
+    kept = {
+        name: cast(tensor, precision).to(device)
+        for name, tensor in kept.items()
+        if tensor is not None
+    }
     shuffle = seeds.generator(options["seed"], "batches")
     torch.manual_seed(seeds.stream(options["seed"], "dropout"))
-    steps = epochs * len(batches(torch.arange(len(labels)), options["batch_size"]))
-    history, step, names = [], 0, None
+    steps_an_epoch = len(batches(torch.arange(len(labels)), options["batch_size"]))
+    tapped = sorted({match.student_layer for match in job.links})
+    history, done = [], 0
+
+    def terms_of(rows: Tensor, stage: dict, progress: float) -> dict[str, tuple]:
+        batch = inputs.index_select(0, rows)  # four times as quick as inputs[rows]
+        if options["augment"] is not None:
+            batch = _augmented(batch, options["augment"])
+        said = _teacher_says(job, batch, rows, kept)
+        with _autocast(options):
+            logits = signals.logits_of(student(batch))
+            terms = _logit_terms(stage, progress, logits, said, labels.index_select(0, rows))
+            return terms | _match_terms(job, stage, progress, seen_by_student, said)
+
     bar = tqdm(
-        total=epochs, desc="training", unit="epoch", delay=2, leave=False,
+        total=options["epochs"], desc="training", unit="epoch", delay=2, leave=False,
         disable=not options["progress"],
     )  # fmt: skip
     try:
-        for epoch in range(1, epochs + 1):
-            student.train()
-            seen = []
-            order = torch.randperm(len(labels), generator=shuffle).to(device)
-            for rows in batches(order, options["batch_size"]):
-                if options["stop"] is not None and options["stop"]():
-                    raise Stopped
-                set_learning_rate(optimizer, options, step / steps)
-                batch = inputs.index_select(0, rows)  # four times as quick as inputs[rows]
-                if options["augment"] is not None:
-                    batch = _augmented(batch, options["augment"])
-                said = _teacher_says(job, batch, rows, answers)
-                with _autocast(options):
-                    logits = signals.logits_of(student(batch))
-                    terms = _terms(job.loss, logits, said, labels.index_select(0, rows), options)
-                    loss = sum(terms.values())
-                names = _same_names(terms, names)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                seen.append(torch.stack([loss.detach(), *(t.detach() for t in terms.values())]))
-                step += 1
-            row = history_row(epoch, step, torch.stack(seen), names, history)
-            if options["watch"]:
-                row["validation_accuracy"] = _watch(job)
-            history.append(row)
-            if options["after_epoch"] is not None:
-                options["after_epoch"](epoch, student)
-            bar.update()
+        with layers.tap(student, *tapped) as seen_by_student:
+            for number, stage in enumerate(stages, 1):
+                optimizer = make_optimizer(trained(job, stage), stage)
+                names, step, steps = None, 0, stage["epochs"] * steps_an_epoch
+                for _ in range(stage["epochs"]):
+                    student.train()
+                    seen = []
+                    order = torch.randperm(len(labels), generator=shuffle).to(device)
+                    for rows in batches(order, options["batch_size"]):
+                        if options["stop"] is not None and options["stop"]():
+                            raise Stopped
+                        set_learning_rate(optimizer, stage, step / steps)
+                        terms = terms_of(rows, stage, step / steps)
+                        loss = sum(weighted for weighted, _ in terms.values())
+                        optimizer.zero_grad()
+                        loss.backward()
+                        optimizer.step()
+                        columns = _columns(terms, names)
+                        names = list(columns)
+                        row = [part.detach().to(loss) for part in columns.values()]
+                        seen.append(torch.stack([loss.detach(), *row]))
+                        step, done = step + 1, done + 1
+                    row = history_row(len(history) + 1, done, torch.stack(seen), names, history)
+                    if len(stages) > 1:
+                        row["stage"] = number
+                    if options["watch"]:
+                        row["validation_accuracy"] = _watch(job)
+                    history.append(row)
+                    if options["after_epoch"] is not None:
+                        options["after_epoch"](len(history), student)
+                    bar.update()
     except KeyboardInterrupt:
         print(
-            f"stopped by you in epoch {len(history) + 1} of {epochs}: the run holds the "
+            f"stopped by you in epoch {len(history) + 1} of {options['epochs']}: the run holds the "
             f"{len(history)} finished epochs and the student as it is now.",
             file=sys.stderr,
         )
     finally:
         bar.close()
     return history
+
+
+def trained(job: Job, stage: dict) -> list[nn.Parameter]:
+    """What a stage trains: the student, and the projectors of its matches."""
+    projectors = [job.links[match].projector for match in stage["match"]]
+    parts = [job.student, *(part for part in projectors if part is not None)]
+    return [weight for part in parts for weight in part.parameters()]
 
 
 def batches(order: Tensor, batch_size: int) -> list[Tensor]:
@@ -203,8 +242,7 @@ def make_optimizer(parameters, options: dict) -> torch.optim.Optimizer:
     parameters = [weight for weight in parameters if weight.requires_grad]
     if not parameters:
         raise Refusal("the student has no parameters to train.")
-    rate = options["learning_rate"]
-    rate = float(rate(0.0)) if callable(rate) else float(rate)
+    rate = float(value_at(options["learning_rate"], 0.0))
     if options["optimizer"] is not None:
         return options["optimizer"](parameters, lr=rate)
     fused = options["device"].startswith(("cpu", "cuda"))
@@ -219,7 +257,7 @@ def set_learning_rate(optimizer, options: dict, progress: float) -> None:
 
 
 def history_row(epoch, step, seen: Tensor, names: list[str], history: list[dict]) -> dict:
-    """Means over an epoch of `seen` (steps, 1 + terms); refuses the first loss that is not finite.
+    """Means over an epoch of `seen` (steps, 1 + columns); refuses the first loss not finite.
 
     Looked at once an epoch, not once a step: on a GPU each look waits for all work to finish.
     """
@@ -236,11 +274,8 @@ def history_row(epoch, step, seen: Tensor, names: list[str], history: list[dict]
             at,
             pd.DataFrame(history),
         )
-    loss, *means = seen.mean(0).tolist()
-    row = {"epoch": epoch, "step": step, "loss": loss}
-    if names != ["objective"]:
-        row |= dict(zip(names, means, strict=True))
-    return row
+    loss, *means = seen.nanmean(0).tolist()  # NaN: a raw term in a step that has no use for it
+    return {"epoch": epoch, "step": step, "loss": loss, **dict(zip(names, means, strict=True))}
 
 
 def _augmented(batch: Tensor, augment: Callable) -> Tensor:
@@ -253,18 +288,37 @@ def _augmented(batch: Tensor, augment: Callable) -> Tensor:
     return changed
 
 
-def _teacher_says(job: Job, batch: Tensor, rows: Tensor, answers: Tensor | None) -> Tensor | None:
-    """The teacher's logits for this batch: kept ones by example, or asked for this very view."""
-    if job.live_teacher is not None:
-        device = job.options["device"]
-        asked = batch.float() if batch.is_floating_point() else batch
-        said = signals.ask(job.live_teacher, asked, device).to(device)
-        return cast(said, job.options["precision"])
-    return None if answers is None else answers.index_select(0, rows)
+def _teacher_says(job: Job, batch: Tensor, rows: Tensor, kept: dict) -> dict:
+    """The teacher's logits (under None) and features for this batch, by layer.
+
+    Kept ones by example, or the teacher is asked for this very view.
+    """
+    if job.live_teacher is None:
+        return {name: tensor.index_select(0, rows) for name, tensor in kept.items()}
+    asked = batch.float() if batch.is_floating_point() else batch
+    names = {match.teacher_layer for match in job.links}
+    with models.listening(job.live_teacher, job.options["device"]) as teacher, torch.no_grad():
+        with layers.tap(teacher, *names) as heard:
+            logits = signals.logits_of(teacher(asked))
+        said = {None: logits, **{name: heard[name] for name in names}}
+    return {name: cast(tensor, job.options["precision"]) for name, tensor in said.items()}
 
 
-def _terms(loss: Loss, student_logits, teacher_logits, labels, options) -> dict[str, Tensor]:
-    given = loss(student_logits, teacher_logits, labels, options["temperature"], options["alpha"])
+# Terms: name -> (weighted, raw); raw is None where the weight is unknown, NaN where it was not
+# computed, for a weight of 0.
+def _logit_terms(stage, progress, logits, said: dict, labels) -> dict[str, tuple]:
+    if stage["loss"] == MATCH_ONLY:
+        return {}
+    temperature, alpha = numbers_at(stage, progress)
+    if stage["loss"] is None:
+        given = losses.kd_terms(logits, said.get(None), labels, temperature, alpha)
+        nothing = (torch.tensor(0.0, device=logits.device), torch.tensor(torch.nan))
+        return {
+            name: (given[name], given[name] / weight) if weight else nothing
+            for name, weight in (("labels", alpha), ("teacher", 1 - alpha))
+            if weight or callable(stage["alpha"])
+        }
+    given = stage["loss"](logits, said.get(None), labels, temperature, alpha)
     terms = given if isinstance(given, dict) else {"objective": given}
     for name, term in terms.items():
         if not isinstance(term, Tensor) or term.ndim:
@@ -278,19 +332,31 @@ def _terms(loss: Loss, student_logits, teacher_logits, labels, options) -> dict[
             "the loss does not depend on the student's logits, so there is nothing to learn from. "
             "Does it use student_logits, without .detach() or .item()?"
         )
+    return {name: (term, None) for name, term in terms.items()}
+
+
+def _match_terms(job, stage, progress, seen_by_student, said: dict) -> dict[str, tuple]:
+    terms = {}
+    for match in stage["match"]:
+        raw = job.links[match](seen_by_student[match.student_layer], said[match.teacher_layer])
+        terms[match.name] = (value_at(match.weight, progress) * raw, raw)
     return terms
 
 
-def _same_names(terms: dict[str, Tensor], before: list[str] | None) -> list[str]:
-    names = list(terms)
-    if taken := {"epoch", "step", "loss", "validation_accuracy"} & set(names):
+def _columns(terms: dict[str, tuple], before: list[str] | None) -> dict[str, Tensor]:
+    """The terms as columns of the history; the same ones at every step of a stage."""
+    columns = {name: weighted for name, (weighted, _) in terms.items()}
+    columns |= {name + RAW: raw for name, (_, raw) in terms.items() if raw is not None}
+    if list(columns) == ["objective"]:
+        columns = {}  # a loss of one's own that names no terms: the column "loss" says it all
+    if taken := COLUMNS & columns.keys():
         raise Refusal(f"the loss names a term {min(taken)!r}, a column that the history has.")
-    if before is not None and names != before:
+    if before is not None and list(columns) != before:
         raise Refusal(
-            f"the loss gave the terms {names}, a step before {before}: expected the same names at "
-            "every step. Give 0 for a term that does not apply."
+            f"the loss gave the terms {list(columns)}, a step before {before}: expected the same "
+            "names at every step. Give 0 for a term that does not apply."
         )
-    return names
+    return columns
 
 
 def _watch(job: Job) -> float:

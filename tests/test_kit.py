@@ -85,6 +85,26 @@ def test_lab_opens_the_notebooks_folder_and_hands_on_arguments(kit, started):
     assert folder == str(ROOT / "notebooks")
 
 
+@pytest.mark.parametrize("given", [[], ["--no-solutions", "--port", "9999"]])
+def test_a_class_sees_no_solutions_in_the_list_of_files(kit, started, given):
+    """Asked of Jupyter's own file manager, configured by the options that the lab would get."""
+    from jupyter_server.serverapp import ServerApp
+    from jupyter_server.services.contents.largefilemanager import LargeFileManager
+
+    assert kit.main(["lab", *given]) == 0
+    ((command, _),) = started
+    assert command[3:5] == ["jupyterlab", str(ROOT / "notebooks")]
+    assert command[-2:] == given[-2:] or not given  # the rest goes through
+    assert "--no-solutions" not in command
+    server = ServerApp()
+    server.parse_command_line(command[5:])
+    files = LargeFileManager(root_dir=str(ROOT / "notebooks"), config=server.config)
+    listed = {entry["name"] for entry in files.get("")["content"]}
+    assert "01_soft_targets.ipynb" in listed
+    assert {"solutions", "source"} <= listed if not given else not {"solutions", "source"} & listed
+    assert not files.should_list("__pycache__")  # what Jupyter hides by itself stays hidden
+
+
 def test_doctor_is_kdlabs_own(kit, started):
     kit.main(["doctor", "--x"])
     assert started[0][0][1:] == ["-m", "kdlab.cli", "doctor", "--x"]

@@ -235,14 +235,16 @@ def test_train_or_eval_mode_is_no_change():
     assert signals.fingerprint(teacher.train()) == signals.fingerprint(teacher.eval())
 
 
-def test_the_oldest_answers_are_dropped():
+def test_the_oldest_answers_are_dropped_once_they_fill_the_memory_given(monkeypatch):
     teacher = Asked()
     first = split(2, seed=0)
-    signals.answers(teacher, first)
-    for seed in range(signals.KEPT):
+    monkeypatch.setattr(signals, "KEPT", 5 * signals.answers(teacher, first).nbytes)
+    for seed in range(5):
         signals.answers(teacher, split(2, seed=seed + 1))
-    assert len(signals._kept) == signals.KEPT
+    assert len(signals._kept) == 5
     before = teacher.rows
+    signals.answers(teacher, split(2, seed=5))  # the newest is still there
+    assert teacher.rows == before
     signals.answers(teacher, first)
     assert teacher.rows == before + 2
 

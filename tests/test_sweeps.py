@@ -56,7 +56,8 @@ def same_logits(run, other):
 
 def test_the_table_has_a_row_a_run(grid):
     table = grid.table
-    assert list(table) == ["temperature", "alpha", "seed", *METRICS, "seconds", "run"]
+    assert list(table) == ["temperature", "alpha", "seed", *METRICS, "seconds", "run", "error"]
+    assert (table["error"] == "").all()
     assert len(table) == 2 * 3 * 3
     assert not table.duplicated(["temperature", "alpha", "seed"]).any()
     for _, row in table.iterrows():

@@ -68,7 +68,8 @@ def kd(student_logits, teacher_logits, labels, temperature, alpha):
 def test_a_run_holds_what_is_promised():
     run = distill(epochs=3, seed=4, temperature=2, alpha=0.3)
     assert list(run.history) == [
-        "epoch", "step", "loss", "labels", "teacher", "validation_accuracy",
+        "epoch", "step", "loss", "labels", "teacher", "labels_raw", "teacher_raw",
+        "validation_accuracy",
     ]  # fmt: skip
     assert run.history["epoch"].tolist() == [1, 2, 3]
     assert run.history["step"].tolist() == [1, 2, 3]  # 60 examples in batches of 128

@@ -11,7 +11,7 @@ from kdlab.plots.words import listed
 from kdlab.runs import Run
 
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
-NO_TERM = ("epoch", "step", "loss", "validation_accuracy")
+NO_TERM = ("epoch", "step", "stage", "loss", "validation_accuracy")
 
 
 def history(*runs: Run) -> Picture:
@@ -70,7 +70,9 @@ def _columns(runs: Sequence[Run]) -> list[str]:
         name
         for run in runs
         for name in run.history.columns
-        if name not in NO_TERM and not run.history[name].equals(run.history["loss"])
+        if name not in NO_TERM
+        and not name.endswith("_raw")  # drawn as it counts, weighted
+        and not run.history[name].equals(run.history["loss"])
     ]
     watched = any("validation_accuracy" in run.history for run in runs)
     return ["loss", *dict.fromkeys(terms), *(["validation_accuracy"] if watched else [])]
