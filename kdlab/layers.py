@@ -85,7 +85,8 @@ def find(model: nn.Module, name: str, role: str = "model", asked_by: str = "") -
     if _plain(str(name)) in layers:
         return layers[_plain(str(name))]
     number = re.search(r"\d*$", str(name))[0]  # who asks for "layer3" may mean "block3"
-    near = nearest(name, [n for n in layers if n.endswith(number)], cutoff=0.3 if number else 0.5)
+    alike = [other for other in layers if number and other.endswith(number)]
+    near = nearest(name, alike, cutoff=0.3) or nearest(name, layers)
     known = [*layers][:LISTED] + [f"and {len(layers) - LISTED} more"] * (len(layers) > LISTED)
     raise LayerNotFound(
         f"the {role}{'' if own.__module__.startswith('torch.') else ' ' + own.__name__} has no "

@@ -126,6 +126,9 @@ def distill(
 def _one(student, teacher, data, **options) -> Run:
     with alone(options):
         job = prepare(student, teacher, data, **options)
+        for link in job.links.values():
+            if link.projector is not None and options["progress"]:
+                print(link.said)  # weights that the student does not keep: said aloud
         started = time.perf_counter()
         history = carry_out(loop, job)
         return finish(job, history, time.perf_counter() - started)

@@ -1,5 +1,7 @@
 """Sweeps: a tidy table, paired comparisons, refusals before any work, nothing lost."""
 
+import itertools
+import re
 import warnings
 
 import numpy as np
@@ -9,7 +11,7 @@ import torch
 from torch import nn
 
 import kdlab
-from kdlab import losses, training, verdicts
+from kdlab import losses, together, training, verdicts
 from kdlab.errors import Refusal, UnknownName
 
 torch.set_num_threads(1)
@@ -420,3 +422,188 @@ def test_an_unknown_student_late_in_an_axis_is_refused_before_the_first_run():
     with pytest.raises(UnknownName, match="'fashion'"):
         sweep(teacher=[TEACHER, "fashion"], stop=lambda: steps.append(1))
     assert not steps
+
+
+# ---------------------------------------------------------------- named values, pivots
+
+
+def test_a_dict_is_an_axis_whose_values_have_names():
+    swept = sweep({"narrow": "mlp-2", "wide": "mlp-6"}, alpha={"labels": 1, "teacher": 0}, seeds=2)
+    assert swept.axes == ("student", "alpha")
+    assert swept.table["student"].tolist() == ["narrow"] * 4 + ["wide"] * 4
+    assert set(swept.table["alpha"]) == {"labels", "teacher"}
+    verdict = swept.compare(
+        {"student": "wide", "alpha": "labels"}, {"student": "wide", "alpha": "teacher"}
+    )
+    assert verdict.pairs == 2 and "student=wide" in str(verdict)
+    assert swept.runs[-1].settings["student"] == "mlp-6"
+
+
+def test_lambdas_can_be_told_apart_by_names():
+    swept = sweep(dict(zip("ab", lambdas(), strict=True)), seeds=1)
+    assert swept.table["student"].tolist() == ["a", "b"]
+
+
+def test_a_pivot_has_the_means_over_the_seeds(grid):
+    means = grid.pivot("temperature", "alpha", "nll")
+    assert list(means.index) == list(dict.fromkeys(grid.table["temperature"]))
+    assert list(means.columns) == list(dict.fromkeys(grid.table["alpha"]))
+    for temperature in means.index:
+        for alpha in means.columns:
+            rows = grid.rows({"temperature": temperature, "alpha": alpha})
+            assert means.loc[temperature, alpha] == pytest.approx(rows["nll"].mean())
+    with pytest.raises(Refusal, match="'width' is no axis"):
+        grid.pivot("width", "alpha")
+    with pytest.raises(Refusal, match="metric 'loss'"):
+        grid.pivot("temperature", "alpha", "loss")
+
+
+# ---------------------------------------------------------------- runs that fail
+
+
+def bursting(student_logits, teacher_logits, labels, temperature, alpha):
+    loss = losses.kd_loss(student_logits, teacher_logits, labels, temperature, alpha)
+    return loss / 0 if alpha == 0.5 else loss
+
+
+@pytest.mark.parametrize(
+    ("student", "options", "good", "bad"),
+    [
+        (dropping, {"loss": bursting}, {"alpha": 0.2}, {"alpha": 0.5}),
+        (
+            "mlp-4",
+            {"learning_rate": [1e-3, 1e30]},
+            {"alpha": 0.5, "learning_rate": 1e-3},
+            {"alpha": 0.5, "learning_rate": 1e30},
+        ),
+    ],
+    ids=["in turn", "together"],
+)
+def test_a_run_that_fails_is_a_row_with_its_error(student, options, good, bad):
+    with pytest.warns(UserWarning, match=r"(2 of 6|6 of 12) runs failed: the loss became"):
+        swept = sweep(student, alpha=[0.2, 0.5, 0.8], epochs=9, **options)
+    failed = swept.table["error"] != ""
+    assert swept.table["accuracy"].isna().equals(failed) and swept.table["run"].is_unique
+    assert swept.table["error"][failed].str.startswith("the loss became").all()
+    assert swept.compare(good, good).difference == 0
+    with pytest.raises(Refusal, match=r"2 of 2 runs of .* failed, so it cannot be compared: the"):
+        swept.compare(good, bad)
+    run = swept.runs[int(swept.table["run"][failed].iloc[0])]
+    assert run.error and not run.finished
+
+
+def test_an_error_of_a_learners_own_loss_is_a_row_too():
+    def loss(student_logits, teacher_logits, labels, temperature, alpha):
+        if temperature == 2:
+            raise KeyError("no such term")
+        return losses.kd_loss(student_logits, teacher_logits, labels, temperature, alpha)
+
+    with pytest.warns(UserWarning, match="2 of 4 runs failed: 'no such term'"):
+        swept = sweep(loss=loss, temperature=[1, 2])
+    assert swept.table["error"].tolist() == ["", "", "'no such term'", "'no such term'"]
+
+
+# ---------------------------------------------------------------- saved and resumed
+
+
+def counted(monkeypatch):
+    """The numbers of students trained from here on, call by call."""
+    calls = []
+    alone, stacked = training.loop, together.loop
+    monkeypatch.setattr(training, "loop", lambda job: calls.append(1) or alone(job))
+    monkeypatch.setattr(
+        together, "loop", lambda jobs, **own: calls.append(len(jobs)) or stacked(jobs, **own)
+    )
+    return calls
+
+
+@pytest.mark.parametrize("student", ["mlp-4", dropping])
+def test_a_run_that_is_there_is_not_run_again(student, tmp_path, monkeypatch):
+    first = sweep(student, alpha=[0, 0.5], seeds=2, folder=tmp_path)
+    calls = counted(monkeypatch)
+    again = sweep(student, alpha=[0, 0.5], seeds=2, folder=tmp_path)
+    assert not calls
+    pd.testing.assert_frame_equal(first.table, again.table)
+    assert all(map(same_logits, first.runs, again.runs))
+    assert again.runs[0].score("test") == first.runs[0].score("test")
+    more = sweep(student, alpha=[0, 0.5, 0.7], seeds=3, folder=tmp_path)
+    assert sum(calls) == 3 + 2  # the new alpha, and the new seed of the old ones
+    assert all(map(same_logits, first.runs, [more.runs[at] for at in (0, 1, 3, 4)]))
+    assert len(pd.read_csv(tmp_path / "table.csv")) == 9
+
+
+def own_loss(sharpness):
+    def loss(student_logits, teacher_logits, labels, temperature, alpha):
+        return sharpness * losses.soft_target_kl(student_logits, teacher_logits, temperature)
+
+    return loss
+
+
+def other_teacher():
+    torch.manual_seed(4)
+    return nn.Linear(4, 3)
+
+
+CHANGES = {
+    "the seed": {"seeds": [7]},
+    "an option": {"epochs": 3},
+    "the student": {"student": "mlp-5"},
+    "the teacher": {"teacher": other_teacher()},
+    "the loss": {"loss": own_loss(1)},
+    "a value that the loss encloses": {"loss": own_loss(2)},
+    "a schedule": {"alpha": kdlab.schedules.linear(0.5, 0.4)},
+    "a match": {"match": [kdlab.Match("hidden", "0", loss=losses.similarity_preserving, weight=2)]},
+}
+
+
+def test_whatever_a_run_depends_on_makes_it_another_run(tmp_path, monkeypatch):
+    calls = counted(monkeypatch)
+    for trained, change in enumerate([{}, *CHANGES.values()], 1):
+        sweep(**{"alpha": 0.5, "seeds": 1, **change}, folder=tmp_path)
+        assert sum(calls) == trained, change
+    for change in ({}, *CHANGES.values()):
+        sweep(**{"alpha": 0.5, "seeds": 1, **change}, folder=tmp_path)
+    assert sum(calls) == 1 + len(CHANGES)
+
+
+def test_data_that_changed_is_trained_anew(tmp_path, monkeypatch):
+    calls = counted(monkeypatch)
+    for noise in (0.0, 0.5, 0.0):
+        sweep(data=toy(label_noise=noise), seeds=1, folder=tmp_path)
+    assert sum(calls) == 2
+
+
+def test_an_interrupted_sweep_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    steps = itertools.count(1)
+
+    def loss(*given):
+        if next(steps) == 7:  # in the middle of the fourth run
+            raise KeyboardInterrupt
+        return losses.kd_loss(*given)
+
+    options = {"loss": loss, "alpha": [0, 0.5], "seeds": 2, "batch_size": 500, "folder": tmp_path}
+    assert len(sweep(**options).runs) == 3
+    calls = counted(monkeypatch)
+    assert len(sweep(**options).runs) == 4 and calls == [1]
+
+
+def test_a_full_disk_ends_the_saving_and_not_the_sweep(tmp_path, monkeypatch):
+    sweep(alpha=0, seeds=1, folder=tmp_path)
+    before = sorted(path.name for path in tmp_path.iterdir())
+
+    def full(*given):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(kdlab.Run, "save", full)
+    with pytest.warns(UserWarning, match="no run is saved: .*No space left"):
+        swept = sweep(alpha=[0, 0.5], seeds=2, folder=tmp_path)
+    assert len(swept.runs) == 4 and swept.table["accuracy"].notna().all()
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_a_damaged_run_is_named_and_left_alone(tmp_path):
+    sweep(alpha=0, seeds=1, folder=tmp_path)
+    (weights,) = tmp_path.glob("run-*/student.safetensors")
+    weights.write_bytes(weights.read_bytes()[:-4])
+    with pytest.raises(kdlab.CorruptFile, match=re.escape(str(weights))):
+        sweep(alpha=0, seeds=1, folder=tmp_path)
