@@ -357,7 +357,7 @@ def _same_examples(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
             "expected the same examples in the same order."
         )
     student = _wide(student)
-    return student, _wide(teacher).to(student.dtype)
+    return student, teacher.to(student.dtype)
 
 
 def _rows(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:

@@ -166,6 +166,8 @@ def test_the_sentence():
     assert str(made) == repr(made) == said
     assert made.to("mdistiller") == {"CE_WEIGHT": 0.1, "KD_WEIGHT": 0.9, "TEMPERATURE": 4}
     assert made.to("RepDistiller") == {"r": 0.1, "a": 0.9, "b": 0, "T": 4}
+    short = alpha_conventions("mdistiller", CE_WEIGHT=0.1, KD_WEIGHT=0.2).to("RepDistiller")
+    assert short == {"r": 0.1, "a": 0.2, "b": 0, "T": 4}  # no 0.20000000000000004
 
 
 def test_the_scale_is_said():

@@ -25,6 +25,39 @@ def test_the_ten_lines_run(tmp_path, monkeypatch, capsys):
     assert kdlab.load_run(tmp_path / "my-student", student=_student).scores
 
 
+class Theirs(torch.nn.Module):
+    """A network that kdlab has never seen."""
+
+    def __init__(self, width, names):
+        super().__init__()
+        first, last = (torch.nn.Linear(size, width) for size in (64, width))
+        if "." in names[0]:
+            self.encoder = torch.nn.Sequential(first, torch.nn.ReLU(), last)
+        else:
+            self.stem, self.body = first, last
+        self.out = torch.nn.Linear(width, 2)
+
+    def forward(self, x):
+        x = x.flatten(1)
+        inner = self.encoder(x) if hasattr(self, "encoder") else self.body(self.stem(x).relu())
+        return {"logits": self.out(inner)}
+
+
+def test_a_module_from_outside_learns_from_two_features_in_ten_lines(capsys):
+    code = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
+    inputs = torch.randn(100, 8, 8, generator=torch.Generator().manual_seed(0))
+    labels = (inputs.mean((1, 2)) > 0).long()
+    names = {"inputs": inputs, "labels": labels}
+    names |= {"teacher": Theirs(16, ["encoder.0"]), "student": Theirs(8, ["stem"])}
+    exec(code, names)
+    said = capsys.readouterr().out
+    assert "encoder.2" in said and "hint_loss stem→encoder.0: " in said
+    assert {"hint_loss stem→encoder.0", "similarity_preserving body→encoder.2_raw"} <= set(
+        names["run"].history
+    )
+
+
 def _student():
     return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
 
