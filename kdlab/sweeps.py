@@ -1,9 +1,7 @@
 """Many students: a grid of settings by seeds, as a tidy table; saved and resumed."""
 
 import functools
-import hashlib
 import itertools
-import json
 import math
 import sys
 import time
@@ -11,21 +9,19 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import CodeType, FunctionType
 
 import pandas as pd
-from torch import nn
 from tqdm import tqdm
 
 from kdlab import data as data_sets
-from kdlab import models, signals, together, training, verdicts
-from kdlab import seeds as streams
+from kdlab import models, together, training, verdicts
 from kdlab.data import Data
 from kdlab.errors import Refusal, whole
-from kdlab.jobs import NOT_SETTINGS, OF_A_STAGE, Job, checked, prepare
+from kdlab.jobs import NOT_SETTINGS, Job, checked, prepare
 from kdlab.matches import Match
 from kdlab.models import name_of
-from kdlab.runs import Run, load_run, whole_folder
+from kdlab.runs import Run, whole_folder
+from kdlab.saved import Saved
 
 METRICS = ("accuracy", "nll", "ece", "agreement", "parameters", "bytes")
 
@@ -232,7 +228,7 @@ def sweep(
         options = {**_DEFAULTS, **_options(each), **_OWN, "stop": stop}
         checked({**options, "seed": 0})
         plans[_identity(each, axes)] = _Plan(each["student"], each["teacher"], loaded, options)
-    saved = _Saved(folder)
+    saved = Saved(folder)
     done: dict[tuple[_Plan, int], Run] = {}
     groups = _alike(plans.values(), numbers, drawn)
     epochs = [plan.options["epochs"] for plan in plans.values()]
@@ -348,7 +344,7 @@ def _alike(plans: Iterable[_Plan], numbers: list[int], drawn: dict[int, Data]) -
 
 
 def _train(
-    plans: list[_Plan], drawn: dict[int, Data], saved: "_Saved", done: dict, bar: tqdm
+    plans: list[_Plan], drawn: dict[int, Data], saved: "Saved", done: dict, bar: tqdm
 ) -> None:
     """Train plans under all seeds, in one loop where that works, else in turn; fill `done`."""
     with training.alone(plans[0].options):
@@ -392,80 +388,6 @@ def _finish(job: Job, outcome: list[dict] | Exception, seconds: float) -> Run:
     run.history, run.seconds = getattr(outcome, "history", run.history), seconds
     run.scores = dict.fromkeys(METRICS, math.nan)
     return run
-
-
-class _Saved:
-    """The folder that a sweep's runs are kept in, each under a hash of what it depends on."""
-
-    def __init__(self, folder: str | Path | None):
-        self.folder = None if folder is None else Path(folder)
-        if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)  # refused before the first run
-        self.places: dict[int, Path] = {}  # of each job, named before it is trained
-
-    def load(self, job: Job) -> Run | None:
-        """The run of a job, if it is there: the student as it was, everything else from the job."""
-        if self.folder is None:
-            return None
-        place = self.places[id(job)] = self.folder / f"run-{_key(job)}"
-        if not place.exists():
-            return None
-        run = load_run(place, student=job.student)
-        run.data, run.teacher, run.settings = job.run.data, job.run.teacher, job.run.settings
-        run.student.to(job.options["device"])
-        return run
-
-    def keep(self, job: Job, run: Run) -> Run:
-        """Save a run that went well; a full disk ends the saving, not the sweep."""
-        if self.folder is None or run.error:
-            return run
-        try:
-            run.save(self.places[id(job)])
-        except OSError as error:
-            warnings.warn(f"from here on, no run is saved: {error}", stacklevel=2)
-            self.folder = None
-        return run
-
-    def table(self, table: pd.DataFrame) -> None:
-        """Write the table beside the runs."""
-        if self.folder is not None:
-            table.to_csv(self.folder / "table.csv", index=False)
-
-
-def _key(job: Job) -> str:
-    """A hash of all that a run depends on: settings, start, teacher, data, and functions' code."""
-    settings = {name: value for name, value in job.run.settings.items() if name != "torch"}
-    data, teacher, options = job.run.data, job.run.teacher, job.options
-    tensors = [
-        tensor for part in (job.examples, data.validation) for tensor in (part.inputs, part.labels)
-    ] + ([] if job.answers is None else [job.answers])
-    known = (
-        json.dumps(settings, sort_keys=True, default=str),
-        streams.stream(options["seed"], "batches"),
-        [_code(stage[name]) for stage in options["stages"] for name in OF_A_STAGE],
-        [_code(options[name]) for name in ("augment", "optimizer")],
-        [signals.fingerprint(net) for net in (job.student, *job.run.projectors.values())],
-        signals.fingerprint(teacher) if isinstance(teacher, nn.Module) else "",
-        [signals.input_fingerprint(tensor) for tensor in tensors],
-    )
-    return hashlib.blake2b(repr(known).encode(), digest_size=8).hexdigest()
-
-
-def _code(value: object) -> object:
-    """What a function does, as far as its own code and the values it encloses say."""
-    if isinstance(value, Match):
-        return (value.name, _code(value.loss), _code(value.weight))
-    if isinstance(value, functools.partial):
-        return (_code(value.func), _code(value.args), _code(sorted(value.keywords.items())))
-    if isinstance(value, FunctionType):
-        enclosed = [cell.cell_contents for cell in value.__closure__ or ()]
-        return (_code(value.__code__), _code(value.__defaults__), _code(enclosed))
-    if isinstance(value, CodeType):
-        return (value.co_code, value.co_names, _code(value.co_consts))
-    if isinstance(value, (list, tuple)):
-        return [_code(part) for part in value]
-    plain = isinstance(value, (int, float, str, bytes, type(None)))
-    return repr(value) if plain else name_of(value)
 
 
 # seed and the callbacks are the sweep's own

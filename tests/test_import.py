@@ -28,6 +28,7 @@ ORDER = [
     "signals",
     "runs",
     "jobs",
+    "saved",
     "training",
     "together",
     "verdicts",
