@@ -355,6 +355,51 @@ def test_heat_map_shows_a_gap_where_a_sweep_was_stopped():
     assert words.count("no run") == 1
 
 
+def with_failures(atlas, **setting):
+    """The same sweep, the runs of one setting failed."""
+    table = atlas.table.assign(error="")
+    here = (table[list(setting)] == pd.Series(setting)).all(axis=1)
+    table.loc[here, ["accuracy", "nll", "ece"]] = float("nan")
+    table.loc[here, "error"] = "the loss became nan"
+    return Atlas(table, atlas.axes, atlas.runs, atlas.where)
+
+
+def test_heat_map_hatches_a_cell_whose_runs_failed_and_says_so():
+    picture = plots.heat_map(with_failures(made_atlas(), temperature=4, alpha=0))
+    axes = picture.figure.axes[0]
+    assert [text.get_text() for text in axes.texts] == ["82.6", "80.1", "failed", "80.1"]
+    (hatched,) = [patch for patch in axes.patches if patch.get_hatch()]
+    assert hatched.get_xy() == (-0.5, 0.5)
+    assert picture.alt.endswith("alpha 0. temperature 4, alpha 0: failed.")
+
+
+def test_heat_map_keeps_a_row_that_failed_whole_and_counts_what_is_left():
+    atlas = with_failures(made_atlas(), temperature=4)
+    axes = plots.heat_map(atlas).figure.axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["1", "4"]
+    assert [text.get_text() for text in axes.texts][2:] == ["failed", "failed"]
+    one_seed = with_failures(made_atlas(), temperature=4, alpha=0, seed=1)
+    assert "mean of 2 to 3 seeds" in plots.heat_map(one_seed).alt
+
+
+def test_heat_map_says_no_value_where_a_run_has_none_of_this_metric():
+    atlas = made_atlas()
+    atlas.table.loc[atlas.table["alpha"] == 0, "agreement"] = 0.9
+    words = [text.get_text() for text in plots.heat_map(atlas, "agreement").figure.axes[0].texts]
+    assert words == ["90.0", "no value", "90.0", "no value"]
+
+
+def test_heat_map_shows_named_values_in_the_order_of_the_sweep():
+    atlas = made_atlas()
+    names = {1: "teacher first, then the labels", 0: "constant"}
+    atlas.table["alpha"] = atlas.table["alpha"].map(names)
+    picture = plots.heat_map(atlas)
+    labels = [text.get_text() for text in picture.figure.axes[0].get_xticklabels()]
+    assert [label.replace("\n", " ") for label in labels] == list(names.values())
+    assert "\n" in labels[0]  # a long name takes two lines
+    assert "alpha constant" in picture.alt
+
+
 def test_heat_map_refuses():
     with pytest.raises(Refusal, match="its axes are temperature, alpha"):
         plots.heat_map(made_atlas(), rows="epochs")

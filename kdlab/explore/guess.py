@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 
 from kdlab.errors import Refusal
-from kdlab.explore.panel import Panel, slider
+from kdlab.explore.controls import slider
+from kdlab.explore.panel import Panel
 from kdlab.plots.picture import BLUE, GREY, ORANGE, Picture, style
 
 

@@ -10,7 +10,8 @@ from torch import Tensor
 from kdlab import data as data_sets
 from kdlab.data import Data
 from kdlab.errors import Refusal, unknown
-from kdlab.explore.panel import Panel, slider
+from kdlab.explore.controls import slider
+from kdlab.explore.panel import Panel
 from kdlab.plots.examples import shades
 from kdlab.plots.picture import FROM_LABELS, FROM_TEACHER, GREY, INK, Picture, style
 from kdlab.runs import Run
@@ -295,6 +296,7 @@ def missing_class(
         lambda bias: look(known, bias),
         scene.update,
         picture,
+        name="missing_class",
         code=code,
         hide=hide,
         lock=lock,

@@ -1,79 +1,36 @@
 """A panel: controls, a plain function from settings to a result, and a picture of that result."""
 
 import html
-import math
-import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 
 import ipywidgets
 
 from kdlab.errors import Refusal, unknown
+from kdlab.explore.background import Job
+from kdlab.explore.controls import Steps, choice, parts, read, slider, steps, written
 from kdlab.plots.picture import Picture, still_frame
 from kdlab.training import Stopped
 
-PAUSE = 0.15  # seconds of rest before work starts, so that several quick changes cost one run
+__all__ = ["Panel", "choice", "slider", "steps"]
 
-# A slider's readout is cut off at a fixed width; ours may be as wide as what it says.
-STYLE = (
-    "<style>.kdlab-panel .widget-readout "
-    "{ max-width: none !important; min-width: max-content; }</style>"
-)
+# A slider's readout is cut off at a fixed width; ours may be as wide as what it says. What lies
+# over a picture is placed in percent of it.
+STYLE = """<style>
+.kdlab-panel .widget-readout { max-width: none !important; min-width: max-content; }
+.kdlab-panel .widget-toggle-buttons { display: flex; align-items: baseline; gap: 8px; }
+.kdlab-panel .widget-toggle-buttons > label { flex: none; text-align: right; }
+.kdlab-stage { position: relative; width: fit-content; max-width: 100%; overflow: hidden; }
+.kdlab-stage .widget-html, .kdlab-stage .widget-html-content { margin: 0; line-height: 0; }
+.kdlab-stage .jupyter-button { position: absolute; margin: 0; padding: 0; background: none; }
+.kdlab-stage .jupyter-button:hover { box-shadow: inset 0 0 0 3px white; }
+.kdlab-stage .jupyter-button:focus-visible { outline: 4px solid #56B4E9 !important; }
+</style>"""
 
-
-class Job:
-    """Work in the background of which only the latest call counts.
-
-    work(stop, **settings) -> result runs in a thread; `stop` is a function that says True as soon
-    as a newer call has come, and work that asks it may raise Stopped. done(result) and
-    failed(error) are called for the latest call alone, while `lock` is held.
-    """
-
-    def __init__(self, work: Callable, done: Callable, failed: Callable):
-        self.work, self.done, self.failed = work, done, failed
-        self.lock = threading.RLock()  # who holds it may draw: no stale result comes in between
-        self._one_at_a_time = threading.Lock()
-        self._superseded = threading.Event()
-        self._thread = None
-
-    def start(self, **settings) -> None:
-        """Give up what is under way and begin anew."""
-        with self.lock:
-            self.cancel()
-            superseded = self._superseded = threading.Event()
-            self._thread = threading.Thread(
-                target=self._run, args=(superseded, settings), daemon=True
-            )
-            self._thread.start()
-
-    def cancel(self) -> None:
-        """Give up what is under way: it stops within a step and its result is never shown."""
-        self._superseded.set()
-
-    def wait(self, timeout: float) -> None:
-        """Return when the latest call is through; TimeoutError where that takes too long."""
-        thread = None
-        while thread is not self._thread:  # a newer one may have begun meanwhile
-            thread = self._thread
-            thread.join(timeout)
-        if thread is not None and thread.is_alive():
-            raise TimeoutError(f"still at work after {timeout:g} s: wait(timeout=...) takes more.")
-
-    def _run(self, superseded: threading.Event, settings: dict) -> None:
-        if superseded.wait(PAUSE):
-            return
-        try:
-            with self._one_at_a_time:
-                if superseded.is_set():
-                    return
-                result = self.work(superseded.is_set, **settings)
-            with self.lock:
-                if not superseded.is_set():
-                    self.done(result)
-        except BaseException as error:  # a thread has nobody above it who would hear of it
-            with self.lock:
-                if not superseded.is_set():
-                    self.failed(error)
+# The newest slow panel of each title. A cell that is run again makes its panel anew, and the old
+# one is never collected: ipywidgets holds on to every widget.
+_newest: "weakref.WeakValueDictionary[str, Panel]" = weakref.WeakValueDictionary()
 
 
 class Panel(ipywidgets.VBox):
@@ -84,7 +41,9 @@ class Panel(ipywidgets.VBox):
     compute(stop, progress, **settings) in the background once the control is let go: see `Job`;
     progress(done, total) moves the bar.
 
-    hide, lock: names of controls that are not shown, or shown and fixed.  code: see `.code`.
+    name: the word under which `from_code` finds the panel's maker.  code: see `.code`.
+    hide, lock: names of controls that are not shown, or shown and fixed.
+    over: buttons laid over the picture, their layout (left, top, width, height) in percent.
     """
 
     _job = None  # `close` may be called on a panel that was refused before it was made
@@ -97,25 +56,32 @@ class Panel(ipywidgets.VBox):
         draw: Callable,
         picture: Picture,
         *,
+        name: str = "",
         slow: bool = False,
         code: str | None = None,
         hide: Sequence[str] = (),
         lock: Sequence[str] = (),
+        over: Sequence[ipywidgets.Widget] = (),
     ):
         super().__init__()
         self.add_class("kdlab-panel")
-        self.title, self.controls, self.picture = title, dict(controls), picture
+        self.title, self.name = title, name
+        self.controls, self.picture = dict(controls), picture
         self.result, self.error = None, None
         self._compute, self._draw = compute, draw
         self._job = Job(self._work, self._done, self._failed) if slow else None
         self._bar = ipywidgets.IntProgress(layout={"width": "220px"})
         self._bar.layout.visibility = "hidden"
         self._status = ipywidgets.HTML()
-        self._arrange(hide, lock)
-        if code:
+        self._arrange(hide, lock, over)
+        if code is not None:
             self._restore(code)
         for control in self.controls.values():
             control.observe(lambda _: self._update(), "value")
+        if slow:
+            if before := _newest.get(title):
+                before._give_up("a newer panel of this kind was made. Move a control here")
+            _newest[title] = self
         self._update()
 
     # ------------------------------------------------------------ what a notebook uses
@@ -127,8 +93,12 @@ class Panel(ipywidgets.VBox):
 
     @property
     def code(self) -> str:
-        """All settings as one short line. Set it, or give it as code=, to restore them."""
-        return " ".join(f"{name}={_said(value)}" for name, value in self.settings.items())
+        """The panel's name and all settings as one short line: `from_code` opens it again.
+
+        Set it, or give it as code=, to restore the settings; it may leave some out.
+        """
+        settings = [f"{name}={written(value)}" for name, value in self.settings.items()]
+        return " ".join([self.name, *settings] if self.name else settings)
 
     @code.setter
     def code(self, code: str) -> None:
@@ -138,7 +108,13 @@ class Panel(ipywidgets.VBox):
     def wait(self, timeout: float = 120) -> object:
         """The result for the settings as they are now; raises what went wrong on the way."""
         if self._job:
-            self._job.wait(timeout)
+            try:
+                if self._job.given_up or self._job.settings != self.settings:  # after Ctrl-C
+                    self._update()
+                self._job.wait(timeout)
+            except KeyboardInterrupt:
+                self._give_up("as you wished. Move a control, or call wait(),")
+                raise
         if self.error is not None:
             raise self.error
         return self.result
@@ -182,6 +158,13 @@ class Panel(ipywidgets.VBox):
 
         return self._compute(stop, progress, **settings)
 
+    def _give_up(self, why: str) -> None:
+        """Stop what is under way; the next change, or `wait`, begins anew."""
+        with self._job.lock:
+            if self._job.under_way:
+                self._job.cancel()
+                self._say(f"<b>Stopped:</b> {why} to train again.")
+
     def _done(self, result: object) -> None:
         self._draw(result)
         self.result, self.error = result, None
@@ -204,7 +187,7 @@ class Panel(ipywidgets.VBox):
 
     _quiet = False  # True while a code sets several controls at once
 
-    def _arrange(self, hide: Sequence[str], lock: Sequence[str]) -> None:
+    def _arrange(self, hide: Sequence[str], lock: Sequence[str], over: Sequence) -> None:
         for name in (*hide, *lock):
             if name not in self.controls:
                 raise unknown("control", name, self.controls)
@@ -229,16 +212,23 @@ class Panel(ipywidgets.VBox):
             },
         )
         status = [ipywidgets.HBox([self._bar, self._status])] if self._job else [self._status]
-        self.children = [grid, *status, self.picture]
+        stage = self.picture
+        if over:
+            stage = ipywidgets.Box([self.picture, *over])
+            stage.add_class("kdlab-stage")
+        self.children = [grid, *status, stage]
 
     def _restore(self, code: str) -> bool:
         """Set the controls that a code names; True where that changed one."""
+        named, given = parts(code)
+        if named and named != self.name:
+            mine = f"a code of {self.name!r}" if self.name else "settings alone, such as depth=3"
+            raise Refusal(f"the code {code!r} is one of {named!r}: expected {mine}.")
         wanted = {}
-        for word in code.split():
-            name, _, value = word.partition("=")
+        for name, text in given.items():
             if name not in self.controls:
                 raise unknown("control", name, self.controls)
-            wanted[name] = _allowed(name, self.controls[name], value)
+            wanted[name] = read(name, self.controls[name], text)
         before, self._quiet = self.settings, True
         try:
             for name, value in wanted.items():
@@ -252,63 +242,3 @@ class Panel(ipywidgets.VBox):
     def _repr_mimebundle_(self, **kwargs):
         bundle = super()._repr_mimebundle_(**kwargs)
         return still_frame(bundle, f"[interactive panel: {self.title}]", self.picture)
-
-
-def slider(label: str, low: float, high: float, value: float, step: float = 1) -> ipywidgets.Widget:
-    """A slider over numbers with a label that names the unit; whole numbers where all are whole.
-
-    A value outside the range widens it: ipywidgets would move the value without a word.
-    """
-    low, high = min(low, value), max(high, value)
-    if all(isinstance(number, int) for number in (low, high, value, step)):
-        return ipywidgets.IntSlider(value, low, high, step, description=label)
-    form = f".{max(0, len(f'{step:g}'.partition('.')[2]))}f"
-    return ipywidgets.FloatSlider(value, min=low, max=high, step=step, description=label,
-                                  readout_format=form)  # fmt: skip
-
-
-class Steps(ipywidgets.SelectionSlider):
-    """A slider over listed numbers; a number that is not listed joins the list once it is set."""
-
-    def __init__(self, label: str, values: Sequence[float], value: float, said: Callable):
-        self._written = said
-        super().__init__(options=self._options({*values, value}), value=value, description=label)
-
-    def allow(self, value: float) -> None:
-        """Take a number into the list."""
-        known = {number for _, number in self.options}
-        if value not in known:
-            before = self.value
-            self.set_trait("options", self._options({*known, value}))
-            self.value = before  # a new list of options would move the slider to its first
-
-    def _options(self, values: set) -> list:
-        return [(self._written(number), number) for number in sorted(values)]
-
-
-def steps(
-    label: str, values: Sequence[float], value: float, said: Callable[[float], str] = "{:,g}".format
-) -> Steps:
-    """A slider over listed numbers, each written by `said`; a value that is not listed is added."""
-    return Steps(label, values, value, said)
-
-
-def _said(value: float) -> str:
-    return repr(int(value)) if float(value).is_integer() else repr(float(value))
-
-
-def _allowed(name: str, control: ipywidgets.Widget, text: str) -> float:
-    """The number in a code, if the control can take it."""
-    try:
-        value = float(text)
-    except ValueError:
-        raise Refusal(f"the code gives {name}={text!r}: expected a number.") from None
-    if isinstance(control, Steps):
-        if not math.isfinite(value):
-            raise Refusal(f"the code gives {name}={text}: expected a number.")
-        return int(value) if value.is_integer() else value
-    if not control.min <= value <= control.max:
-        raise Refusal(f"the code gives {name}={text}: expected {control.min:g} to {control.max:g}.")
-    if isinstance(control.value, int) and not value.is_integer():
-        raise Refusal(f"the code gives {name}={text}: expected a whole number.")
-    return type(control.value)(value)

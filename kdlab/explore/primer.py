@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from matplotlib.patheffects import withStroke
 
 from kdlab.errors import unknown
-from kdlab.explore.panel import Panel, slider
+from kdlab.explore.controls import slider
+from kdlab.explore.panel import Panel
 from kdlab.plots.picture import BLUE, GREY, INK, ORANGE, Picture, style
 
 CLASSES = ("shirt", "coat", "bag")
@@ -279,6 +280,7 @@ def primer(
         lambda slider: compute(slider),
         view.update,
         view.picture,
+        name="primer",
         code=code,
         hide=hide,
         lock=lock,

@@ -11,7 +11,8 @@ from kdlab import data as data_sets
 from kdlab import models, signals
 from kdlab.data import Split
 from kdlab.errors import Refusal, whole
-from kdlab.explore.panel import Panel, slider, steps
+from kdlab.explore.controls import slider, steps
+from kdlab.explore.panel import Panel
 from kdlab.plots.examples import ranked, shades
 from kdlab.plots.picture import BLUE, ORANGE, Picture, style
 
@@ -145,6 +146,7 @@ def teacher_view(
         lambda example, temperature: look(split, logits, classes, example, temperature),
         view.update,
         picture,
+        name="teacher_view",
         code=code,
         hide=hide,
         lock=lock,

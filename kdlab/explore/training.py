@@ -2,12 +2,14 @@
 
 import dataclasses
 import math
+import textwrap
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
+import ipywidgets
 import torch
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
@@ -17,8 +19,9 @@ from kdlab import data as data_sets
 from kdlab import models, scores, signals, sweeps, verdicts
 from kdlab import seeds as streams
 from kdlab.data import Data
-from kdlab.errors import Refusal
-from kdlab.explore.panel import Panel, slider, steps
+from kdlab.errors import Refusal, share
+from kdlab.explore.controls import slider, steps
+from kdlab.explore.panel import Panel
 from kdlab.explore.teacher_view import TEMPERATURES
 from kdlab.plots.picture import FROM_LABELS, FROM_TEACHER, GREEN, GREY, INK, Picture, style
 from kdlab.runs import Run
@@ -47,15 +50,20 @@ class Trained:
 
     @property
     def what(self) -> str:
-        """Student, T, both weights, examples, seeds and seconds in one line."""
+        """Student, teacher, T, both weights, examples, noise, seeds and seconds in one line."""
         chosen = self.settings
         one = chosen["seeds"] == 1
-        students = f"{self.new} new student{'s' if self.new != 1 else ''}"
-        return (
-            f"mlp-{chosen['width']} · T = {chosen['temperature']:g} · {weights(chosen['alpha'])} · "
-            f"{chosen['examples']:,} pictures · {chosen['epochs']} epochs · "
-            f"{chosen['seeds']} seed{'' if one else 's'} · {students} in {self.seconds:.1f} s"
-        )
+        parts = [
+            f"mlp-{chosen['width']}",
+            f"teacher: {chosen['teacher']}" if chosen["teacher"] else "",
+            f"T = {chosen['temperature']:g}",
+            weights(chosen["alpha"]),
+            pictures(chosen["examples"], chosen["noise"]),
+            f"{chosen['epochs']} epochs",
+            f"{chosen['seeds']} seed{'' if one else 's'}",
+            f"{self.new} new student{'s' if self.new != 1 else ''} in {self.seconds:.1f} s",
+        ]
+        return " · ".join(filter(None, parts))
 
 
 def weights(alpha: float) -> str:
@@ -63,41 +71,55 @@ def weights(alpha: float) -> str:
     return f"labels {alpha:.2f} · teacher {1 - alpha:.2f}"
 
 
-def drawing(data: object) -> tuple[Callable[[int, int], Data], list[int]]:
-    """A function (examples, seed) -> Data, and the sizes that can be asked of it.
+def pictures(examples: int, noise: float) -> str:
+    """How many training examples, and how many of their labels are drawn at random."""
+    return f"{examples:,} pictures" + (
+        f", {100 * noise:.0f} % of their labels random" if noise else ""
+    )
 
-    Each seed draws its own training examples.
+
+def drawing(data: object) -> tuple[Callable[..., Data], list[int]]:
+    """A function (examples, seed, noise=0.0) -> Data, and the sizes that can be asked of it.
+
+    Each seed draws its own training examples. noise: share of their labels drawn anew, uniformly
+    from all classes.
     """
     if isinstance(data, str):
-
-        def draw(examples: int, seed: int) -> Data:
-            return data_sets.load_data(data, train=examples, seed=seed)
-
-        return draw, [size for size in EXAMPLES if _possible(draw, size)]
+        most = next((size for size in reversed(EXAMPLES) if _possible(data, size)), 0)
+        return partial(_drawn, data), [size for size in EXAMPLES if size <= most]
     whole = data_sets.as_data(data)
-
-    def take(examples: int, seed: int) -> Data:
-        if examples > len(whole.train):
-            raise Refusal(f"{examples:,} examples asked for: this data has {len(whole.train):,}.")
-        rows = torch.randperm(len(whole.train), generator=streams.generator(seed, "data"))
-        settings = {**whole.settings, "train": examples, "seed": seed}
-        return dataclasses.replace(whole, train=whole.train[rows[:examples]], settings=settings)
-
     most = len(whole.train)
-    return take, [size for size in EXAMPLES if size < most] + [min(most, EXAMPLES[-1])]
+    sizes = [size for size in EXAMPLES if size < most] + [min(most, EXAMPLES[-1])]
+    return partial(_drawn, whole), sizes
 
 
-def _possible(draw: Callable[[int, int], Data], examples: int) -> bool:
+@lru_cache(maxsize=10)  # the seeds of one comparison, for all panels: a cell may be run many times
+def _drawn(data: str | Data, examples: int, seed: int, noise: float = 0.0) -> Data:
+    if isinstance(data, str):
+        return data_sets.load_data(data, train=examples, seed=seed, label_noise=noise)
+    if examples > len(data.train):
+        raise Refusal(f"{examples:,} examples asked for: this data has {len(data.train):,}.")
+    draw = streams.generator(seed, "data")
+    train = data.train[torch.randperm(len(data.train), generator=draw)[:examples]]
+    many = round(share("label noise", noise) * examples)
+    hit = torch.randperm(examples, generator=draw)[:many]
+    anew = torch.randint(len(data.classes), (len(hit),), generator=draw)
+    train = dataclasses.replace(train, labels=train.labels.index_copy(0, hit, anew))
+    settings = {**data.settings, "train": examples, "seed": seed, "label_noise": noise}
+    return dataclasses.replace(data, train=train, settings=settings)
+
+
+def _possible(name: str, examples: int) -> bool:
     try:
-        draw(examples, 0)
+        data_sets.load_data(name, train=examples)
     except Refusal:
         return False
     return True
 
 
 def train_pairs(
-    teacher: nn.Module | signals.Signal,
-    draw: Callable[[int, int], Data],
+    model: nn.Module | signals.Signal,
+    draw: Callable[[int, int, float], Data],
     kept: "OrderedDict[tuple, Run]",
     stop: Callable[[], bool],
     progress: Callable[[int, int], None],
@@ -108,15 +130,25 @@ def train_pairs(
     width: int,
     epochs: int,
     seeds: int,
+    noise: float = 0.0,
+    teacher: str = "",
 ) -> Trained:
-    """Students of the teacher beside their twins, which start alike and learn from labels alone.
+    """Students of a teacher beside their twins, which start alike and learn from labels alone.
 
-    kept: students of labels from earlier calls, by (examples, width, epochs, seed).
+    model: the teacher.  teacher: what it is called, where there is a choice.  noise: share of the
+    labels that are drawn at random; both twins learn from the same.
+    kept: students of labels from earlier calls; where one is there, only its twin is trained.
     """
+    settings = dict(
+        examples=examples, temperature=temperature, alpha=alpha, width=width, epochs=epochs,
+        seeds=seeds, noise=noise, teacher=teacher,
+    )  # fmt: skip
     started, numbers = time.perf_counter(), range(seeds)
-    keys = {seed: (examples, width, epochs, seed) for seed in numbers}
+    # the teacher too: agreement is measured against it
+    keys = {seed: (examples, noise, width, epochs, teacher, seed) for seed in numbers}
     missing = [seed for seed in numbers if keys[seed] not in kept]
-    rounds = epochs * (bool(missing) + (alpha < 1))
+    rest = [seed for seed in numbers if seed not in missing] if alpha < 1 else []
+    rounds = epochs * (bool(missing) + bool(rest))
     steps_a_round, step = math.ceil(examples / 128), 0
 
     def told_to_stop() -> bool:  # asked before each step, so it can count them
@@ -126,39 +158,43 @@ def train_pairs(
             progress(min(step // steps_a_round, rounds), rounds)
         return stop()
 
-    def students(of: Sequence[int], weight: float) -> list[Run]:
+    def students(of: Sequence[int], weights_of_labels: list[float]) -> dict[tuple, Run]:
+        """New students of these seeds, all in one loop, by weight of the labels and seed."""
         if not of:
-            return []
-        return sweeps.sweep(
-            f"mlp-{width}", teacher, lambda seed: draw(examples, seed), seeds=of, epochs=epochs,
-            temperature=temperature, alpha=weight, progress=False, stop=told_to_stop,
-        ).runs  # fmt: skip
+            return {}
+        found = sweeps.sweep(
+            f"mlp-{width}", model, lambda seed: draw(examples, seed, noise), seeds=of,
+            epochs=epochs, temperature=temperature, alpha=weights_of_labels, progress=False,
+            stop=told_to_stop,
+        )  # fmt: skip
+        for run in found.runs:
+            if run.error:
+                raise Refusal(run.error)
+        rows = zip(found.table["alpha"], found.table["seed"], found.table["run"], strict=True)
+        return {(weight, seed): found.runs[at] for weight, seed, at in rows}
 
-    new = students(missing, 1.0)
-    kept.update(zip((keys[seed] for seed in missing), new, strict=True))
+    # at alpha = 1 the teacher is not heard: both twins are one student
+    new = students(missing, [1.0, alpha] if alpha < 1 else [1.0]) | students(rest, [alpha])
+    kept.update((keys[seed], new[1.0, seed]) for seed in missing)
     from_labels = [kept[keys[seed]] for seed in numbers]
     for key in keys.values():
         kept.move_to_end(key)
     while len(kept) > max(KEPT, seeds):
         kept.popitem(last=False)
-    # at alpha = 1 the teacher is not heard: these are the very same students
-    from_teacher = students(numbers, alpha) if alpha < 1 else from_labels
+    from_teacher = [new[alpha, seed] for seed in numbers] if alpha < 1 else from_labels
+    of = f", {teacher}" if teacher else ""
     verdict = verdicts.compare(
         [run.scores["accuracy"] for run in from_labels],
         [run.scores["accuracy"] for run in from_teacher],
-        names=("labels only", f"{weights(alpha)} (T={temperature:g})"),
-        where=f"{examples:,} pictures",
+        names=("labels only", f"{weights(alpha)} (T={temperature:g}{of})"),
+        where=pictures(examples, noise),
     )
-    settings = dict(
-        examples=examples, temperature=temperature, alpha=alpha, width=width, epochs=epochs,
-        seeds=seeds,
-    )  # fmt: skip
     return Trained(
         settings,
         verdict,
         {"labels": from_labels, "teacher": from_teacher},
-        accuracy_of(teacher, from_labels[0].data),
-        len(new) + (seeds if alpha < 1 else 0),
+        accuracy_of(model, from_labels[0].data),
+        len(new),
         time.perf_counter() - started,
     )
 
@@ -177,14 +213,17 @@ class Curves:
 
     GROUPS = (("teacher", FROM_TEACHER, "with the teacher"), ("labels", FROM_LABELS, "labels only"))
 
-    def __init__(self, picture: Picture):
-        self.picture = picture
+    def __init__(self, picture: Picture, lines: int = 1):
+        self.picture, self.lines = picture, lines  # of the words above the curves
         with style():
             self.left, self.right = picture.figure.subplots(1, 2, width_ratios=[1.75, 1])
+            first = folded("training the first students …", 108, lines)
             self.what = picture.figure.suptitle(
-                "training the first students …", x=0.01, ha="left", fontsize=10, weight="bold"
+                first, x=0.01, ha="left", fontsize=10, weight="bold"
             )
-            self.said = picture.figure.supxlabel(" \n ", x=0.01, ha="left", fontsize=11)
+            self.said = picture.figure.supxlabel(
+                folded("", 108, lines + 1), x=0.01, ha="left", fontsize=11
+            )
             self.thin, self.mean = {}, {}
             for name, look, label in self.GROUPS:
                 self.thin[name] = LineCollection([], colors=look["color"], alpha=0.3, linewidths=1)
@@ -192,10 +231,13 @@ class Curves:
                 (self.mean[name],) = self.left.plot([], [], label=f"{label} (mean)", **look)
             self.level = self.left.axhline(93, color=INK, linestyle=":", linewidth=1.6)
             self.level.set_label("the teacher itself")
-            self.left.legend(loc="lower right", fontsize=10)
+            self.left.legend(
+                loc="lower right", fontsize=10, frameon=True, edgecolor="none", framealpha=0.85
+            )
             self.left.set(xlim=(1, 30), ylim=(60, 95), xlabel="epoch")
             self.left.set_ylabel("validation accuracy, %")
-            self.left.yaxis.set_major_locator(MaxNLocator(6, integer=True))  # keeps labels short
+            for axis in (self.left.xaxis, self.left.yaxis):
+                axis.set_major_locator(MaxNLocator(6, integer=True))  # keeps labels short
             self.right.axvline(0, color=INK, linewidth=1.2)
             (self.each,) = self.right.plot([], [], "o", color=GREY, markersize=6)
             (self.span,) = self.right.plot([], [], color=GREEN, linewidth=3)
@@ -211,8 +253,8 @@ class Curves:
         """Show other students."""
         self._draw_curves(result)
         self._draw_differences(result)
-        self.what.set_text(result.what)
-        self.said.set_text(folded(str(result.verdict), 108))
+        self.what.set_text(folded(result.what, 108, self.lines))
+        self.said.set_text(folded(str(result.verdict), 108, self.lines + 1))
         means = {
             name: 100 * sum(run.scores["accuracy"] for run in runs) / len(runs)
             for name, runs in result.runs.items()
@@ -239,7 +281,8 @@ class Curves:
             highest = max(highest, *(line.max() for line in settled))
         teacher = 100 * result.teacher_accuracy
         self.level.set(ydata=[teacher, teacher], visible=math.isfinite(teacher))
-        highest = max(highest, teacher) if math.isfinite(teacher) else highest
+        if math.isfinite(teacher):
+            lowest, highest = min(lowest, teacher), max(highest, teacher)
         room = 0.06 * (highest - lowest) + 0.5
         self.left.set(xlim=(0.5, len(epochs) + 0.5), ylim=(lowest - room, highest + room))
 
@@ -262,14 +305,55 @@ class Curves:
         self.right.set_yticks(range(pairs + 1), [*(f"seed {at}" for at in range(pairs)), named])
 
 
-def folded(sentence: str, width: int) -> str:
-    """A sentence on at most a few lines of `width` characters, always at least two lines high."""
-    lines = [""]
-    for word in sentence.split(" "):
-        if len(lines[-1]) + len(word) > width:
-            lines.append("")
-        lines[-1] += word + " "
-    return "\n".join([*lines, " "] if len(lines) == 1 else lines)
+def folded(sentence: str, width: int, least: int) -> str:
+    """A sentence on lines of `width` characters, always at least `least` lines high."""
+    lines = textwrap.wrap(sentence, width)
+    return "\n".join(lines + [" "] * (least - len(lines)))
+
+
+def live_panel(
+    name: str,
+    title: str,
+    teachers: dict[str, str | nn.Module | signals.Signal],
+    data: object,
+    more: dict[str, ipywidgets.Widget],
+    *,
+    examples: int | None,
+    temperature: float,
+    alpha: float,
+    width: int,
+    epochs: int,
+    seeds: int,
+    **options,
+) -> Panel:
+    """A panel that trains pairs once a control is let go: what `training` and `trust` share.
+
+    teachers: by the words of a control "teacher", or a single one under "".
+    more: controls before the common ones ("noise", "teacher").  options: those of `Panel`.
+    """
+    loaded = {
+        word: models.load_teacher(one) if isinstance(one, str) else one
+        for word, one in teachers.items()
+    }
+    draw, sizes = drawing(data)
+    kept: OrderedDict[tuple, Run] = OrderedDict()
+    picture = Picture(title, size=(9.2, 4.9 if more else 4.4))
+    curves = Curves(picture, lines=2 if more else 1)
+
+    def compute(stop, progress, teacher: str = "", **chosen) -> Trained:
+        asked = loaded[teacher]
+        return train_pairs(asked, draw, kept, stop, progress, teacher=teacher, **chosen)
+
+    controls = {
+        **more,
+        "examples": steps("training pictures", sizes, examples or min(1_000, sizes[-1])),
+        "temperature": steps("temperature T", TEMPERATURES, temperature),
+        "alpha": steps("weights (alpha)", ALPHAS, alpha, weights),
+        "width": steps("hidden units", WIDTHS, width),
+        "epochs": slider("epochs", 1, 60, epochs),
+        "seeds": slider("seeds (pairs)", 1, 10, seeds),
+    }
+    return Panel(title, controls, compute, curves.update, picture, name=name, slow=True, **options)
 
 
 def training(
@@ -293,27 +377,8 @@ def training(
     before a notebook shows the panel, so that the stored picture holds the first students.
     examples: None takes 1,000, or all where there are fewer.
     """
-    teacher = models.load_teacher(teacher) if isinstance(teacher, str) else teacher
-    draw, sizes = drawing(data)
-    draw = lru_cache(maxsize=10)(draw)  # the seeds of one comparison
-    kept: OrderedDict[tuple, Run] = OrderedDict()
-    picture = Picture("train one now", size=(9.2, 4.4))
-    curves = Curves(picture)
-    return Panel(
-        "train one now",
-        {
-            "examples": steps("training pictures", sizes, examples or min(1_000, sizes[-1])),
-            "temperature": steps("temperature T", TEMPERATURES, temperature),
-            "alpha": steps("weights (alpha)", ALPHAS, alpha, weights),
-            "width": steps("hidden units", WIDTHS, width),
-            "epochs": slider("epochs", 1, 60, epochs),
-            "seeds": slider("seeds (pairs)", 1, 10, seeds),
-        },
-        lambda stop, progress, **chosen: train_pairs(teacher, draw, kept, stop, progress, **chosen),
-        curves.update,
-        picture,
-        slow=True,
-        code=code,
-        hide=hide,
-        lock=lock,
-    )
+    return live_panel(
+        "training", "train one now", {"": teacher}, data, {}, examples=examples,
+        temperature=temperature, alpha=alpha, width=width, epochs=epochs, seeds=seeds, code=code,
+        hide=hide, lock=lock,
+    )  # fmt: skip

@@ -3,6 +3,7 @@
 from kdlab.plots.atlases import gain, heat_map, paired
 from kdlab.plots.classes import class_map, entropy_per_class
 from kdlab.plots.examples import soft_targets
+from kdlab.plots.lines import lines
 from kdlab.plots.picture import Picture
 from kdlab.plots.pictures import images
 from kdlab.plots.runs import history
@@ -15,6 +16,7 @@ __all__ = [
     "heat_map",
     "history",
     "images",
+    "lines",
     "paired",
     "soft_targets",
 ]

@@ -2,10 +2,12 @@
 
 import math
 import textwrap
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import NullLocator
@@ -101,51 +103,123 @@ def paired(atlas: Atlas, baseline: dict, candidate: dict, metric: str = "accurac
 def heat_map(
     atlas: Atlas, metric: str = "accuracy", rows: str = "temperature", columns: str = "alpha"
 ) -> Picture:
-    """A sweep over two settings as a map: means over the seeds, the best one framed."""
-    factor = scale(metric)
-    table = _two_axes(atlas, metric, rows, columns)
-    cells = table.to_numpy() * factor
-    low_is_best = metric in LOWER_IS_BETTER
-    best = np.unravel_index((np.nanargmin if low_is_best else np.nanargmax)(cells), cells.shape)
-    size = (2.6 + 0.95 * table.shape[1], 1.9 + 0.5 * table.shape[0])
+    """A sweep over two settings as a map: means over the seeds, the best one framed.
+
+    A cell whose runs all failed, or that has none, is hatched.
+    """
+    known = mean_map(atlas, metric, rows, columns)
+    size = (2.6 + 0.95 * known.table.shape[1], 1.9 + 0.5 * known.table.shape[0])
     picture = paper("map of a sweep", (max(6.5, size[0]), max(3, size[1])))
     with style():
         axes = picture.figure.subplots()
-        drawn = axes.imshow(cells, cmap="cividis_r" if low_is_best else "cividis", aspect="auto")
-        for row, column in np.ndindex(cells.shape):
-            value = cells[row, column]
-            known = math.isfinite(value)
-            dark = known and (1 - drawn.norm(value) if low_is_best else drawn.norm(value)) < 0.55
-            axes.text(
-                column, row, written(value / factor, metric) if known else "no run", ha="center",
-                va="center", color="white" if dark else INK,
-                weight="bold" if (row, column) == best else "normal",
-            )  # fmt: skip
-        frame = Rectangle(
-            (best[1] - 0.46, best[0] - 0.42), 0.92, 0.84, fill=False, edgecolor=INK, linewidth=2.5
-        )
-        frame.set_path_effects([withStroke(linewidth=5.5, foreground="white")])
-        axes.add_patch(frame)
-        axes.set_xticks(range(table.shape[1]), [_tick(value) for value in table.columns])
-        axes.set_yticks(range(table.shape[0]), [_tick(value) for value in table.index])
-        axes.set(xlabel=AXES.get(columns, columns), ylabel=AXES.get(rows, rows))
-        which = "lowest" if low_is_best else "highest"
-        many = _seeds(atlas, rows, columns)
+        drawn = draw_map(axes, known)
+        axes.add_patch(frame(known.best))
         axes.set_title(
-            textwrap.fill(f"{many}, {atlas.where}; lighter is better, frame: the {which}", 72)
+            textwrap.fill(
+                f"{known.many}, {atlas.where}; lighter is better, frame: the {known.which}", 72
+            )
         )
-        axes.tick_params(length=0)
-        axes.grid(visible=False)
-        axes.spines[:].set_visible(False)
         axes.figure.colorbar(drawn, ax=axes, label=called(metric), pad=0.02)
-    at = f"{rows} {_tick(table.index[best[0]])}, {columns} {_tick(table.columns[best[1]])}"
-    lowest, highest = (
-        written(end / factor, metric) for end in (np.nanmin(cells), np.nanmax(cells))
-    )
-    return picture.draw(
-        f"Map of {called(metric).split(',')[0]} over {rows} and {columns}, {many}: "
-        f"from {lowest} to {highest}{percent(metric)}; the {which} is at {at}."
-    )
+    return picture.draw(known.sentence)
+
+
+@dataclass(frozen=True)
+class MeanMap:
+    """A sweep over two axes: `table` holds the means over the seeds, NaN for a cell without any.
+
+    best: (row, column) of the best cell.  empty: what to write into cells without a mean.
+    many: how many seeds a cell is the mean of, in words.
+    """
+
+    table: pd.DataFrame
+    metric: str
+    best: tuple[int, int]
+    empty: dict[tuple[int, int], str]
+    many: str
+
+    @property
+    def which(self) -> str:
+        """Which of the values is the best one."""
+        return "lowest" if self.metric in LOWER_IS_BETTER else "highest"
+
+    def at(self, row: int, column: int) -> str:
+        """A cell in words: its settings."""
+        rows, columns = self.table.index, self.table.columns
+        return f"{rows.name} {_tick(rows[row])}, {columns.name} {_tick(columns[column])}"
+
+    def said(self, row: int, column: int) -> str:
+        """A cell's mean in words."""
+        if (row, column) in self.empty:
+            return self.empty[row, column]
+        return written(self.table.iloc[row, column], self.metric) + percent(self.metric)
+
+    @property
+    def sentence(self) -> str:
+        """The whole map in words."""
+        ends = (
+            written(end, self.metric) for end in (self.table.min().min(), self.table.max().max())
+        )
+        rows, columns = self.table.index.name, self.table.columns.name
+        empty = "".join(f" {self.at(*cell)}: {why}." for cell, why in self.empty.items())
+        return (
+            f"Map of {called(self.metric).split(',')[0]} over {rows} and {columns}, {self.many}: "
+            f"from {' to '.join(ends)}{percent(self.metric)}; the {self.which} is at "
+            f"{self.at(*self.best)}.{empty}"
+        )
+
+
+def mean_map(atlas: Atlas, metric: str, rows: str, columns: str) -> MeanMap:
+    """The means of a sweep over its two axes, a row for each value of `rows`, with what is best."""
+    scale(metric)  # refuses an unknown one
+    table = _two_axes(atlas, metric, rows, columns)
+    cells = table.to_numpy()
+    pick = np.nanargmin if metric in LOWER_IS_BETTER else np.nanargmax
+    best = np.unravel_index(pick(cells), cells.shape)
+    best = (int(best[0]), int(best[1]))
+    empty = {}
+    for row, column in np.argwhere(np.isnan(cells)).tolist():
+        here = atlas.table[rows].eq(table.index[row]) & atlas.table[columns].eq(
+            table.columns[column]
+        )
+        failed = any(atlas.table[here]["error"]) if "error" in atlas.table else False
+        empty[row, column] = "failed" if failed else "no value" if any(here) else "no run"
+    return MeanMap(table, metric, best, empty, _seeds(atlas, metric, rows, columns))
+
+
+def draw_map(axes: Axes, known: MeanMap) -> AxesImage:
+    """The means as coloured cells with numbers; lighter is better."""
+    low_is_best = known.metric in LOWER_IS_BETTER
+    cells = known.table.to_numpy() * scale(known.metric)
+    drawn = axes.imshow(cells, cmap="cividis_r" if low_is_best else "cividis", aspect="auto")
+    for row, column in np.ndindex(cells.shape):
+        value = cells[row, column]
+        if (row, column) in known.empty:
+            corner = (column - 0.5, row - 0.5)
+            axes.add_patch(
+                Rectangle(corner, 1, 1, hatch="///", facecolor="white", edgecolor="#BBBBBB")
+            )
+        dark = (1 - drawn.norm(value) if low_is_best else drawn.norm(value)) < 0.55
+        axes.text(
+            column, row, known.said(row, column).removesuffix(percent(known.metric)), ha="center",
+            va="center", color="white" if dark else INK,
+            weight="bold" if (row, column) == known.best else "normal",
+            bbox=WHITE if (row, column) in known.empty else None,
+        )  # fmt: skip
+    for axis, values in ((axes.xaxis, known.table.columns), (axes.yaxis, known.table.index)):
+        axis.set_ticks(range(len(values)), [textwrap.fill(_tick(value), 14) for value in values])
+        axis.set_label_text(AXES.get(values.name, values.name))
+    axes.tick_params(length=0)
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    return drawn
+
+
+def frame(cell: tuple[int, int]) -> Rectangle:
+    """A frame around a cell (row, column) that stands out on light and dark."""
+    corner = (cell[1] - 0.46, cell[0] - 0.42)
+    drawn = Rectangle(corner, 0.92, 0.84, fill=False, edgecolor=INK, linewidth=2.5)
+    drawn.set_path_effects([withStroke(linewidth=5.5, foreground="white")])
+    return drawn
 
 
 def _counts(atlases: dict[int, Atlas]) -> list[int]:
@@ -226,15 +300,16 @@ def _two_axes(atlas: Atlas, metric: str, rows: str, columns: str) -> pd.DataFram
             f"the sweep also varies {listed(others)}: a map of two axes would mix its values. "
             "Sweep with one value of it."
         )
-    table = atlas.table.pivot_table(metric, rows, columns, aggfunc="mean", sort=False)
-    if table.empty:
+    table = atlas.pivot(rows, columns, metric)
+    if not table.notna().any(axis=None):
         raise Refusal(f"{metric} is missing (NaN) in every run of this sweep.")
-    return table.reindex(_sorted(table.index)).reindex(columns=_sorted(table.columns))
+    return table.reindex(index=_sorted(table.index), columns=_sorted(table.columns))
 
 
-def _seeds(atlas: Atlas, rows: str, columns: str) -> str:
-    """How many seeds a cell is the mean of; a sweep that was stopped has fewer in some."""
-    counts = atlas.table.groupby([rows, columns])["seed"].nunique()
+def _seeds(atlas: Atlas, metric: str, rows: str, columns: str) -> str:
+    """How many seeds a cell is the mean of; where runs failed or were not made, some have fewer."""
+    there = atlas.table[atlas.table[metric].notna()]
+    counts = there.groupby([rows, columns])["seed"].nunique()
     if counts.max() == 1:
         return "one seed"
     return f"mean of {' to '.join(map(str, dict.fromkeys((counts.min(), counts.max()))))} seeds"

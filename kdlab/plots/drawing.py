@@ -44,12 +44,13 @@ def name_lines(axes: Axes, ends: Sequence[tuple[float, float, str, str]], width:
 
     ends: (x, y, name, colour) of each line. Names that would overlap are moved apart.
     """
-    low, high = axes.get_ylim()
+    axes.get_ylim()  # settles the scale
+    into_axes = axes.transData - axes.transAxes
     pitch = 13 / (axes.get_position().height * axes.figure.get_figheight() * 72)
     names = [textwrap.fill(name, width) for _, _, name, _ in ends]
     heights = [pitch * (1.3 + name.count("\n")) for name in names]
     order = sorted(range(len(ends)), key=lambda at: ends[at][1])
-    places = {at: (ends[at][1] - low) / (high - low) for at in order}
+    places = {at: into_axes.transform(ends[at][:2])[1] for at in order}
     for before, at in itertools.pairwise(order):
         places[at] = max(places[at], places[before] + (heights[before] + heights[at]) / 2)
     over = max(0.0, places[order[-1]] + heights[order[-1]] / 2 - 1.02)

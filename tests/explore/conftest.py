@@ -2,13 +2,38 @@ import pytest
 import torch
 
 import kdlab
-from kdlab.explore import panel as panels
+from kdlab.explore import background
+from kdlab.explore.codes import NO_PANEL
+
+FAST = {"learning_rate": 1e-2, "progress": False, "device": "cpu"}
+SMALL = {"examples": 100, "width": 8, "epochs": 1, "seeds": 2}
+
+# Every function of kdlab.explore that makes a panel, and what it is given here: a new one joins
+# by one line, and is then driven through all orders, restored from its code, and so on.
+PANELS = {
+    "atlas": lambda kit: ([kit("atlas")], {}),
+    "guess": lambda kit: (["how many", 0, 100], {}),
+    "missing_class": lambda kit: ([*kit("runs_without_3"), kit("without_3"), "3"], {}),
+    "primer": lambda kit: (["softmax"], {}),
+    "softening": lambda kit: ([kit("teacher"), kit("data")], {}),
+    "softening": lambda kit: ([kit("teacher"), kit("data")], {}),
+    "teacher_view": lambda kit: ([kit("teacher"), kit("data")], {}),
+    "training": lambda kit: ([kit("teacher"), kit("data")], SMALL),
+    "trust": lambda kit: ([kit("data")], {"teachers": kit("teachers"), **SMALL}),
+}
+
+
+def pytest_generate_tests(metafunc):
+    if "panel_name" in metafunc.fixturenames:
+        metafunc.parametrize("panel_name", PANELS)
+    if "coded_name" in metafunc.fixturenames:
+        metafunc.parametrize("coded_name", [name for name in PANELS if name not in NO_PANEL])
 
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch):
     """Debouncing is for people: tests start at once, but where they test just that."""
-    monkeypatch.setattr(panels, "PAUSE", 0.01)
+    monkeypatch.setattr(background, "PAUSE", 0.01)
 
 
 @pytest.fixture(scope="session")
@@ -19,8 +44,48 @@ def data():
 @pytest.fixture(scope="session")
 def teacher(data):
     """Small, but with something to say."""
-    run = kdlab.train("mlp-32", data, epochs=8, learning_rate=1e-2, progress=False, device="cpu")
-    return run.student
+    return kdlab.train("mlp-32", data, epochs=8, **FAST).student
+
+
+@pytest.fixture(scope="session")
+def teachers(teacher):
+    """The good one, and one whose name has spaces and who knows nothing."""
+    return {"good": teacher, "one that guesses": kdlab.models.build("mlp-8", (1, 8, 8), 10)}
+
+
+@pytest.fixture(scope="session")
+def without_3():
+    return kdlab.load_data("digits", train=300, leave_out="3")
+
+
+@pytest.fixture(scope="session")
+def runs_without_3(without_3, teacher):
+    labels = kdlab.train("mlp-16", without_3, epochs=8, **FAST)
+    return labels, kdlab.distill("mlp-16", teacher, without_3, alpha=0, epochs=8, **FAST)
+
+
+@pytest.fixture(scope="session")
+def atlas(data, teacher):
+    return kdlab.sweep(
+        "mlp-8", teacher, data, temperature=[1, 4, 20], alpha=[0, 0.5, 1], seeds=3, epochs=2, **FAST
+    )
+
+
+@pytest.fixture
+def given(request):
+    """A panel's name -> what it is given here: its arguments and options."""
+
+    def of(name):
+        arguments, options = PANELS[name](request.getfixturevalue)
+        return arguments, dict(options)
+
+    return of
+
+
+@pytest.fixture
+def listed():
+    """The names of the panels that are driven here."""
+    return set(PANELS)
 
 
 @pytest.fixture
@@ -28,12 +93,15 @@ def orders():
     """Values of a control in a few orders: ends, start, and a fixed shuffle."""
 
     def of(control):
-        if hasattr(control, "options"):
-            values = [value for _, value in control.options]
-        else:
-            values = [control.min, control.min + control.step, control.max]
+        values = values_of(control)
         few = [values[0], control.value, values[-1], values[len(values) // 2]]
         mixed = torch.randperm(4, generator=torch.Generator().manual_seed(0)).tolist()
         return few + [few[at] for at in mixed]
 
     return of
+
+
+def values_of(control):
+    if hasattr(control, "options"):
+        return [value for _, value in control.options]
+    return [control.min, control.min + control.step, control.max]

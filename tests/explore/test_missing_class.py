@@ -70,7 +70,7 @@ def test_every_bias_shows_its_own_picture(panel, orders):
 
 def test_code_lock_and_the_fixed_line(runs, without, panel):
     panel.bias.value = 6.5
-    assert panel.code == "bias=6.5"
+    assert panel.code == "missing_class bias=6.5"
     again = missing_class(*runs, without, "3", code=panel.code, lock=("bias",))
     assert again.result == panel.result and again.bias.disabled
     line = panel._repr_mimebundle_()[0]["text/plain"]

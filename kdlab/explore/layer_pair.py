@@ -1,0 +1,304 @@
+"""Which layer guides which: a match is chosen, and students are trained with it and without."""
+
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from torch import nn
+
+from kdlab import layers, losses, models, sweeps, verdicts
+from kdlab.errors import unknown
+from kdlab.explore.controls import choice, slider, steps
+from kdlab.explore.panel import Panel
+from kdlab.explore.training import drawing, folded
+from kdlab.matches import FeatureLoss, Match
+from kdlab.models import Student
+from kdlab.plots.atlases import frame
+from kdlab.plots.picture import GREEN, GREY, INK, Picture, style
+from kdlab.runs import Run
+from kdlab.verdicts import Verdict
+
+# Each loss with a weight that makes its term about as large as the logits' terms.
+LOSSES: dict[str, tuple[FeatureLoss, float]] = {
+    "hints": (losses.hint_loss, 3),
+    "attention": (losses.attention_transfer, 100),
+    "neuron selectivity": (losses.neuron_selectivity_transfer, 5),
+    "similarity": (losses.similarity_preserving, 300),
+    "relations": (losses.relational_kd, 0.3),
+    "neighbours": (losses.probabilistic_transfer, 30_000),
+    "correlation": (losses.correlation_congruence, 30),
+    "contrast": (losses.contrastive_representation, 0.3),
+}
+WEIGHTS = (0.1, 0.3, 1, 3, 10, 30, 100)
+COMPARED = 300  # validation examples for the maps of similarity
+KEPT = 20  # students without a match that are kept for the next comparison
+SAID = {"without": "without the match", "with": "with the match"}
+TITLE = "which layer guides which"
+
+
+@dataclass(frozen=True)
+class Guided:
+    """Pairs of students: `runs["with"][i]` and `runs["without"][i]` share seed i.
+
+    verdict: those with the match against those without.  similarity: "without" and "with", CKA of
+    each student layer (a row) with each teacher layer, averaged over the seeds.
+    """
+
+    settings: dict
+    match: Match
+    said: str
+    verdict: Verdict
+    runs: dict[str, list[Run]]
+    similarity: dict[str, pd.DataFrame]
+    new: int
+    seconds: float
+
+    @property
+    def what(self) -> str:
+        """Match, weight, what is fixed, seeds and seconds in one line."""
+        chosen = self.settings
+        return (
+            f"{self.match.name} · weight {self.match.weight:g} · {self.said} · {chosen['epochs']} "
+            f"epochs · {len(self.runs['with'])} pairs · {self.new} new students in "
+            f"{self.seconds:.1f} s"
+        )
+
+    @property
+    def closer(self) -> tuple[float, float]:
+        """CKA of the chosen two layers, without the match and with it."""
+        at = self.settings["student_layer"], self.settings["teacher_layer"]
+        return self.similarity["without"].loc[at], self.similarity["with"].loc[at]
+
+
+class Trainer:
+    """Trains the pairs. Students without a match are kept: only `epochs` and seeds change them."""
+
+    def __init__(self, student: Student, teacher: nn.Module, draw: Callable, options: dict):
+        self.student, self.teacher, self.draw, self.options = student, teacher, draw, options
+        self.kept: OrderedDict[tuple, tuple[Run, pd.DataFrame]] = OrderedDict()
+        inputs = draw(0).train.inputs
+        net = models.build(student, tuple(inputs.shape[1:]), len(draw(0).classes))
+        self.layers = [layers.outline(one, inputs[:2]) for one in (net, teacher)]
+
+    def compare(
+        self,
+        stop: Callable[[], bool],
+        progress: Callable[[int, int], None],
+        *,
+        student_layer: str,
+        teacher_layer: str,
+        loss: str,
+        weight: float,
+        epochs: int,
+        seeds: int,
+    ) -> Guided:
+        """Students with the match beside their twins without it."""
+        settings = dict(
+            student_layer=student_layer, teacher_layer=teacher_layer, loss=loss, weight=weight,
+            epochs=epochs, seeds=seeds,
+        )  # fmt: skip
+        if loss not in LOSSES:
+            raise unknown("feature loss", loss, LOSSES)
+        function, usual = LOSSES[loss]
+        match = Match(student_layer, teacher_layer, loss=function, weight=weight * usual)
+        started, keys = time.perf_counter(), [(epochs, seed) for seed in range(seeds)]
+        missing = [seed for epochs, seed in keys if (epochs, seed) not in self.kept]
+        steps_a_round = math.ceil(len(self.draw(0).train) / self.options["batch_size"])
+        rounds, step = epochs * (len(missing) + seeds), 0
+
+        def told_to_stop() -> bool:  # asked before each step, so it can count them
+            nonlocal step
+            step += 1
+            if step % steps_a_round == 0:
+                progress(min(step // steps_a_round, rounds), rounds)
+            return stop()
+
+        def students(numbers: Sequence[int], matches: list[Match]) -> list[tuple]:
+            if not numbers:
+                return []
+            runs = sweeps.sweep(
+                self.student, self.teacher, self.draw, seeds=list(numbers), epochs=epochs,
+                match=matches, watch=0, progress=False, stop=told_to_stop, **self.options,
+            ).runs  # fmt: skip
+            return [(run, self._similarity(run)) for run in runs]
+
+        twins = students(missing, [])
+        self.kept.update(zip(((epochs, seed) for seed in missing), twins, strict=True))
+        found = {
+            "without": [self.kept[key] for key in keys],
+            "with": students(range(seeds), [match]),
+        }
+        while len(self.kept) > max(KEPT, seeds):
+            self.kept.popitem(last=False)
+        runs = {name: [run for run, _ in pairs] for name, pairs in found.items()}
+        return Guided(
+            settings,
+            match,
+            self.said,
+            verdicts.compare(
+                *([run.scores["accuracy"] for run in runs[name]] for name in SAID),
+                names=tuple(SAID.values()),
+                where=f"{len(self.draw(0).train):,} pictures",
+            ),
+            runs,
+            {name: sum(table for _, table in pairs) / seeds for name, pairs in found.items()},
+            len(missing) + seeds,
+            time.perf_counter() - started,
+        )
+
+    @property
+    def said(self) -> str:
+        """What stays the same for all students, in words."""
+        weight = self.options["alpha"]
+        return (
+            f"{models.name_of(self.student)} · T = {self.options['temperature']:g} · labels "
+            f"{weight:.2f} · teacher {1 - weight:.2f}"
+        )
+
+    def _similarity(self, run: Run) -> pd.DataFrame:
+        inputs = run.data.validation.inputs
+        return layers.similarity(run.student, self.teacher, inputs, *self.layers, COMPARED)
+
+
+class Scene:
+    """Two maps of similarity, without and with the match, and the differences seed by seed."""
+
+    def __init__(self, picture: Picture, own: Sequence[str], of_teacher: Sequence[str]):
+        self.picture = picture
+        with style():
+            *maps, self.right = picture.figure.subplots(1, 3, width_ratios=[1, 1, 0.95])
+            self.what = picture.figure.suptitle(
+                "training the first students …\n ", x=0.01, ha="left", fontsize=10, weight="bold"
+            )
+            self.said = picture.figure.supxlabel(" \n ", x=0.01, ha="left", fontsize=11)
+            self.maps = {}
+            for name, axes in zip(SAID, maps, strict=True):
+                self.maps[name] = self._map(axes, name, own, of_teacher)
+            self.right.axvline(0, color=INK, linewidth=1.2)
+            (self.each,) = self.right.plot([], [], "o", color=GREY, markersize=6)
+            (self.span,) = self.right.plot([], [], color=GREEN, linewidth=3)
+            (self.middle,) = self.right.plot([], [], "D", color=GREEN, markersize=9)
+            self.right.set(xlim=(-3, 3), ylim=(3.6, -0.6))
+            self.right.set_yticks(range(4), [*(f"seed {seed}" for seed in range(3)), "mean, 95 %"])
+            self.right.set_title("accuracy, each pair")
+            self.right.set_xlabel("points (right of 0: it helps)")
+            self.right.grid(axis="y", visible=False)
+        picture.draw("The first students are being trained.")
+
+    def update(self, result: Guided) -> None:
+        """Show other students."""
+        for name, (image, texts, chosen) in self.maps.items():
+            table = result.similarity[name]
+            image.set_data(table)
+            for text, value in zip(texts, table.to_numpy().flat, strict=True):
+                text.set(text=f"{value:.2f}", color="white" if value < 0.55 else INK)
+            row = table.index.get_loc(result.settings["student_layer"])
+            column = table.columns.get_loc(result.settings["teacher_layer"])
+            chosen.set_xy((column - 0.46, row - 0.42))
+        self._draw_differences(result.verdict, result.runs)
+        self.what.set_text(folded(result.what, 112, 2))
+        self.said.set_text(folded(str(result.verdict), 104, 2))
+        before, after = result.closer
+        self.picture.draw(
+            f"Similarity (CKA) of student and teacher layers without and with the match "
+            f"{result.match.name}, weight {result.match.weight:g}: of the matched two {before:.2f} "
+            f"and {after:.2f}. {result.verdict}. {result.what}."
+        )
+
+    def _map(self, axes, name: str, own: Sequence[str], of_teacher: Sequence[str]):
+        size = len(own), len(of_teacher)
+        image = axes.imshow([[0.0] * size[1]] * size[0], vmin=0, vmax=1, cmap="cividis")
+        texts = [
+            axes.text(column, row, "", ha="center", va="center")
+            for row in range(size[0])
+            for column in range(size[1])
+        ]
+        chosen = axes.add_patch(frame((0, 0)))
+        axes.set_xticks(range(size[1]), of_teacher, rotation=35, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(size[0]), own if name == "without" else [""] * size[0])
+        axes.set_xlabel("teacher's layer")
+        axes.set_title(f"similarity (CKA)\n{SAID[name]}")
+        if name == "without":
+            axes.set_ylabel("student's layer")
+        axes.tick_params(length=0)
+        axes.grid(visible=False)
+        axes.spines[:].set_visible(False)
+        return image, texts, chosen
+
+    def _draw_differences(self, verdict: Verdict, runs: dict[str, list[Run]]) -> None:
+        gaps = [
+            100 * (guided.scores["accuracy"] - free.scores["accuracy"])
+            for guided, free in zip(runs["with"], runs["without"], strict=True)
+        ]
+        pairs, has_interval = len(gaps), math.isfinite(verdict.low)
+        ends = [100 * verdict.low, 100 * verdict.high] if has_interval else []
+        self.each.set_data(gaps, range(pairs))
+        self.span.set_data(ends, [pairs] * len(ends))
+        self.middle.set_data([100 * verdict.difference], [pairs])
+        furthest = 1.15 * max(0.5, *map(abs, gaps), *map(abs, ends))
+        named = "mean, 95 %" if has_interval else "one run"
+        self.right.set(xlim=(-furthest, furthest), ylim=(pairs + 0.6, -0.6))
+        self.right.set_yticks(range(pairs + 1), [*(f"seed {at}" for at in range(pairs)), named])
+
+
+def layer_pair(
+    teacher: str | nn.Module = "fashion-cnn",
+    data: object = "fashion-mnist",
+    student: Student = "cnn-small",
+    *,
+    student_layer: str | None = None,
+    teacher_layer: str | None = None,
+    loss: str = "attention",
+    weight: float = 1,
+    epochs: int = 12,
+    seeds: int = 3,
+    examples: int = 500,
+    code: str | None = None,
+    hide: Sequence[str] = (),
+    lock: Sequence[str] = (),
+    **options,
+) -> Panel:
+    """Choose which teacher layer guides which student layer; students are trained with and without.
+
+    Both twins of a pair learn from labels and soft targets; one of them has the match besides. Each
+    seed draws its own training examples. layers: the first choice, None takes the last block.
+    loss: one of LOSSES.  weight: times the usual one of that loss.  options: those of
+    `kdlab.distill` that are the same for all, such as batch_size or temperature.
+    `panel.wait()` returns a `Guided`. Call it before a notebook shows the panel.
+    """
+    teacher = models.load_teacher(teacher) if isinstance(teacher, str) else teacher
+    draw, _ = drawing(data)
+    options = {"batch_size": 64, "temperature": 4, "alpha": 0.1} | options
+    trainer = Trainer(student, teacher, lambda seed: draw(examples, seed), options)
+    own, of_teacher = trainer.layers
+    picture = Picture(TITLE, size=(9.4, 4.4))
+    scene = Scene(picture, own, of_teacher)
+    return Panel(
+        TITLE,
+        {
+            "student_layer": choice("student's layer", own, student_layer or _last_block(own)),
+            "teacher_layer": choice(
+                "teacher's layer", of_teacher, teacher_layer or _last_block(of_teacher)
+            ),
+            "loss": choice("what is compared", list(LOSSES), loss),
+            "weight": steps("weight, times the usual", WEIGHTS, weight),
+            "epochs": slider("epochs", 1, 60, epochs),
+            "seeds": slider("seeds (pairs)", 1, 10, seeds),
+        },
+        trainer.compare,
+        scene.update,
+        picture,
+        name="layer_pair",
+        slow=True,
+        code=code,
+        hide=hide,
+        lock=lock,
+    )
+
+
+def _last_block(names: Sequence[str]) -> str:
+    """The layer before the last one, which gives the logits."""
+    return names[-2:][0]
