@@ -1,6 +1,24 @@
 """Checks of exercises. What a notebook types is listed here."""
 
+from kdlab.check.alpha import cosine_schedule, distill_step, paired_interval
+from kdlab.check.features import attention_map, feature_loss, project
 from kdlab.check.lessons import progress, quiz
 from kdlab.check.soft_targets import entropy, mean_soft_target, soft_cross_entropy
+from kdlab.check.temperature import kd_loss, logit_matching_gradient, tempered_softmax
 
-__all__ = ["entropy", "mean_soft_target", "progress", "quiz", "soft_cross_entropy"]
+__all__ = [
+    "attention_map",
+    "cosine_schedule",
+    "distill_step",
+    "entropy",
+    "feature_loss",
+    "kd_loss",
+    "logit_matching_gradient",
+    "mean_soft_target",
+    "paired_interval",
+    "progress",
+    "project",
+    "quiz",
+    "soft_cross_entropy",
+    "tempered_softmax",
+]

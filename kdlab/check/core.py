@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import functools
 import inspect
 import itertools
 import re
@@ -22,10 +23,13 @@ TOLERANCE = 1e-4
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One small input to try a function on. `name` completes "on the case: …"."""
+    """One small input to try a function on: tensors and plain numbers, such as a temperature.
+
+    `name` completes "on the case: …".
+    """
 
     name: str
-    inputs: tuple[Tensor, ...]
+    inputs: tuple[Tensor | float, ...]
 
 
 class Mistake:
@@ -49,6 +53,9 @@ class Exercise:
     in_steps: the solution again, each step an argument that a mistake can change; two mistakes that
         change different steps can then be found together.
     trains: whether students are trained with the function, so that it must keep the gradient.
+    play: turns such a function into one of a case's inputs, where these are only the last of its
+        arguments and the first ones (a student, its optimizer) are made anew for each case.
+    praise: what is said of a right function, after its name.
     """
 
     lesson: str
@@ -60,6 +67,8 @@ class Exercise:
     cases: tuple[Case, ...]
     mistakes: tuple[Mistake, ...]
     trains: bool = False
+    play: Callable[[Callable], Callable] = lambda f: f
+    praise: str = "gives what ours gives, on all {cases} test cases"
 
     def __call__(self, f: Callable, keep: bool = False, note: bool = True) -> Callable:
         """Check f, print what was found, and hand back f if it is right, else kdlab's own.
@@ -102,14 +111,14 @@ def examine(exercise: Exercise, f: object) -> Finding:
             f"itself, without calling it: kdlab.check.{exercise.name}(your_function).",
         )
     called = getattr(f, "__name__", "<lambda>").replace("<lambda>", "your function")
-    if not _takes(f, exercise.cases[0].inputs):
+    if not _takes(f, exercise.takes):
         wanted = f"({', '.join(exercise.takes)})"
         return _wrong("arguments", f"{called} takes other arguments than {wanted}.")
     results, changes_input = [], False
     for case in exercise.cases:
         inputs = copy.deepcopy(case.inputs)
         try:
-            result = f(*inputs)
+            result = exercise.play(f)(*inputs)
         except Exception as error:
             if _is_stub(error):
                 return _open(called)
@@ -140,14 +149,15 @@ def examine(exercise: Exercise, f: object) -> Finding:
 
 def _compare(exercise: Exercise, called: str, results: list[Tensor]) -> Finding:
     """Right, a known mistake, two of them together, another shape, or other values."""
-    expected = [_as_tensor(exercise.reference(*case.inputs)) for case in exercise.cases]
+    ours = exercise.play(exercise.reference)
+    expected = [_as_tensor(ours(*case.inputs)) for case in exercise.cases]
     if _all_same(results, expected):
-        return Finding(
-            RIGHT, "", f"right: {called} gives what ours gives, on all {len(expected)} test cases."
-        )
-    # nothing can be recognised in NaN alone
+        praise = exercise.praise.format(cases=len(expected))
+        return Finding(RIGHT, "", _wrapped(f"right: {called} {praise}."))
     speaks = any(result.isfinite().any() for result in results)
-    for mistakes, changes in _suspects(exercise.mistakes) if speaks else ():
+    for mistakes, changes in _suspects(exercise.mistakes):
+        if len(mistakes) > 1 and not speaks:
+            break  # in NaN alone no two mistakes can be recognised
         if _all_same(results, _outcomes(exercise, changes)):
             name = " + ".join(mistake.name for mistake in mistakes)
             return Finding(NOT_RIGHT, name, _told(exercise, mistakes))
@@ -174,8 +184,9 @@ def _suspects(mistakes: tuple[Mistake, ...]) -> Iterator[tuple[tuple[Mistake, ..
 
 
 def _outcomes(exercise: Exercise, changes: dict[str, Callable]) -> Iterator[Tensor]:
+    wrong = exercise.play(functools.partial(exercise.in_steps, **changes))
     for case in exercise.cases:
-        yield _as_tensor(exercise.in_steps(*case.inputs, **changes))
+        yield _as_tensor(wrong(*case.inputs))
 
 
 def _all_same(results: list[Tensor], others: Iterable[Tensor]) -> bool:
@@ -204,18 +215,19 @@ def _as_tensor(result: object) -> Tensor:
     return torch.as_tensor(result).detach().to("cpu", torch.float64)
 
 
-def _identical(one: Tensor, other: Tensor) -> bool:
+def _identical(one: Tensor | float, other: Tensor | float) -> bool:
+    one, other = torch.as_tensor(one), torch.as_tensor(other)
     return one.shape == other.shape and torch.equal(one, other)
 
 
-def _takes(f: Callable, inputs: tuple[Tensor, ...]) -> bool:
-    """Whether f can be called with these arguments; True where Python cannot tell."""
+def _takes(f: Callable, arguments: tuple) -> bool:
+    """Whether f can be called with as many arguments; True where Python cannot tell."""
     try:
         signature = inspect.signature(f)
     except (TypeError, ValueError):
         return True
     with contextlib.suppress(TypeError):
-        signature.bind(*inputs)
+        signature.bind(*arguments)
         return True
     return False
 
@@ -296,8 +308,15 @@ def _other_shape(
 
 
 def _given(exercise: Exercise, case: Case) -> str:
-    named = zip(exercise.takes, case.inputs, strict=True)
-    return " and ".join(f"{name} of shape {tuple(value.shape)}" for name, value in named)
+    *first, last = (
+        f"{name} of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"{name} {value}"
+        for name, value in _named(exercise, case).items()
+    )
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _named(exercise: Exercise, case: Case) -> dict[str, Tensor | float]:
+    return dict(zip(exercise.takes[-len(case.inputs) :], case.inputs, strict=True))
 
 
 def _shape(tensor: Tensor) -> str:
@@ -307,7 +326,7 @@ def _shape(tensor: Tensor) -> str:
 def _other_values(
     called: str, exercise: Exercise, case: Case, result: Tensor, expected: Tensor, wrong: int
 ) -> str:
-    shown = dict(zip(exercise.takes, case.inputs, strict=True))
+    shown = _named(exercise, case)
     shown |= {"expected": expected, "yours": result.reshape(expected.shape)}
     width = max(map(len, shown))
     lines = [f"    {name:<{width}}  {_rounded(tensor)}" for name, tensor in shown.items()]
@@ -320,11 +339,11 @@ def _other_values(
     return "\n".join([said, *lines])
 
 
-def _rounded(tensor: Tensor) -> str:
+def _rounded(value: Tensor | float) -> str:
     """Nested lists with four digits after the point, and no minus before a zero."""
-    if tensor.dim():
-        return f"[{', '.join(map(_rounded, tensor))}]"
-    return f"{round(float(tensor), 4) + 0.0:g}"
+    if isinstance(value, Tensor) and value.dim():
+        return f"[{', '.join(map(_rounded, value))}]"
+    return f"{round(float(value), 4) + 0.0:g}"
 
 
 def _wrapped(text: str) -> str:
