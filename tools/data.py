@@ -94,8 +94,8 @@ def answers() -> dict:
         }
     return {
         "name": "Recorded answers",
-        "what": "logits of the final fashion-cnn for all 70,000 pictures of Fashion-MNIST, so that "
-        "no lesson waits for them; a file is named after its teacher's fingerprint",
+        "what": "logits of fashion-cnn's checkpoints for all 70,000 pictures of Fashion-MNIST, so "
+        "that no lesson waits for them; a file is named after its teacher's fingerprint",
         "licence": "MIT, as kdlab",
         "made_by": "python -m tools.teachers",
         "files": found,

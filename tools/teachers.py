@@ -41,8 +41,8 @@ def cosine(progress: float) -> float:
     return 1e-3 * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def record_answers(teacher: torch.nn.Module, data: kdlab.data.Data) -> None:
-    """Keep the final teacher's answers to all 70,000 pictures, so that no lesson waits for them.
+def record_answers(data: kdlab.data.Data) -> None:
+    """Keep each checkpoint's answers to all 70,000 pictures, so that no lesson waits for them.
 
     kdlab finds them by the fingerprint of the weights and compares each input (signals.py).
     """
@@ -52,12 +52,14 @@ def record_answers(teacher: torch.nn.Module, data: kdlab.data.Data) -> None:
         for name in ("inputs", "labels", "indices")
     ]
     everything = kdlab.data.Split(*together)
-    signal = kdlab.record(teacher, everything, NAME)
     folder = kdlab.files.folder() / "answers"
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.safetensors"):
         old.unlink()  # answers of weights that are no longer shipped
-    signal.save(folder / f"{signal.teacher[:16]}.safetensors")
+    for checkpoint in CHECKPOINTS:
+        teacher = kdlab.load_teacher(NAME, checkpoint)
+        signal = kdlab.record(teacher, everything, f"{NAME} {checkpoint}")
+        signal.save(folder / f"{signal.teacher[:16]}.safetensors")
 
 
 def main(epochs: int = EPOCHS, train: int | None = None) -> dict:
@@ -89,7 +91,6 @@ def main(epochs: int = EPOCHS, train: int | None = None) -> dict:
             },
         }
     test = run.score("test")
-    record_answers(run.student, data)
     card = {
         "name": NAME,
         "architecture": "convolutions 32-64-128 (3x3, batch norm, ReLU), 2x2 pools after the "
@@ -107,6 +108,7 @@ def main(epochs: int = EPOCHS, train: int | None = None) -> dict:
         "files": files,
     }
     (folder / f"{NAME}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    record_answers(data)
     return card
 
 

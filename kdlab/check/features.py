@@ -532,7 +532,7 @@ feature_loss = Exercise(
         Mistake(
             "some-examples-unused",
             "The gradient reaches only some of the batch's examples; the others are computed for "
-            "nothing. Is there an index, such as [0], too many?",
+            "nothing. Look for an index such as [0].",
             OWN,
             {"student": _first, "teacher": _first},
         ),

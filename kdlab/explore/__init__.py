@@ -1,8 +1,10 @@
 """Widgets: each is a thin view over functions that run without a screen."""
 
 from kdlab.explore.atlas_view import atlas
+from kdlab.explore.attention import attention
 from kdlab.explore.codes import from_code
 from kdlab.explore.guess import guess
+from kdlab.explore.layer_pair import layer_pair
 from kdlab.explore.missing_class import missing_class
 from kdlab.explore.primer import primer
 from kdlab.explore.softening import softening
@@ -12,8 +14,10 @@ from kdlab.explore.trust import trust
 
 __all__ = [
     "atlas",
+    "attention",
     "from_code",
     "guess",
+    "layer_pair",
     "missing_class",
     "primer",
     "softening",

@@ -32,7 +32,7 @@ LABELS_ONLY = {"alpha": 1}
 CONTROLS = {"temperature": "temperature T", "alpha": "weights (alpha)"}
 QUALITY = METRICS[:4]
 LOOKS = {"labels": FROM_LABELS, "cell": FROM_TEACHER}
-LEAST, WRITTEN = 0.001, 0.01  # shares of a confusion matrix: the darkest colour, and in digits
+LEAST, WRITTEN = 0.001, 0.015  # shares of a confusion matrix: the darkest colour, and in digits
 
 
 @dataclass(frozen=True)

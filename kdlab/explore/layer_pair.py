@@ -10,10 +10,10 @@ import pandas as pd
 from torch import nn
 
 from kdlab import layers, losses, models, sweeps, verdicts
-from kdlab.errors import unknown
+from kdlab.errors import Refusal, unknown
 from kdlab.explore.controls import choice, slider, steps
 from kdlab.explore.panel import Panel
-from kdlab.explore.training import drawing, folded
+from kdlab.explore.training import drawing, folded, weights
 from kdlab.matches import FeatureLoss, Match
 from kdlab.models import Student
 from kdlab.plots.atlases import frame
@@ -21,17 +21,18 @@ from kdlab.plots.picture import GREEN, GREY, INK, Picture, style
 from kdlab.runs import Run
 from kdlab.verdicts import Verdict
 
-# Each loss with a weight that makes its term about as large as the logits' terms.
+# Each loss with a weight that makes its term weigh about as much as the logits' terms do.
 LOSSES: dict[str, tuple[FeatureLoss, float]] = {
-    "hints": (losses.hint_loss, 3),
-    "attention": (losses.attention_transfer, 100),
-    "neuron selectivity": (losses.neuron_selectivity_transfer, 5),
+    "relations": (losses.relational_kd, 1),
+    "hints": (losses.hint_loss, 10),
+    "attention": (losses.attention_transfer, 30),
+    "neuron selectivity": (losses.neuron_selectivity_transfer, 3),
     "similarity": (losses.similarity_preserving, 300),
-    "relations": (losses.relational_kd, 0.3),
-    "neighbours": (losses.probabilistic_transfer, 30_000),
+    "neighbours": (losses.probabilistic_transfer, 100_000),
     "correlation": (losses.correlation_congruence, 30),
-    "contrast": (losses.contrastive_representation, 0.3),
+    "contrast": (losses.contrastive_representation, 3),
 }
+ON_MAPS = {"attention", "neuron selectivity"}  # these need layers that give maps
 WEIGHTS = (0.1, 0.3, 1, 3, 10, 30, 100)
 COMPARED = 300  # validation examples for the maps of similarity
 KEPT = 20  # students without a match that are kept for the next comparison
@@ -70,7 +71,7 @@ class Guided:
     def closer(self) -> tuple[float, float]:
         """CKA of the chosen two layers, without the match and with it."""
         at = self.settings["student_layer"], self.settings["teacher_layer"]
-        return self.similarity["without"].loc[at], self.similarity["with"].loc[at]
+        return tuple(float(self.similarity[name].loc[at]) for name in SAID)
 
 
 class Trainer:
@@ -79,9 +80,16 @@ class Trainer:
     def __init__(self, student: Student, teacher: nn.Module, draw: Callable, options: dict):
         self.student, self.teacher, self.draw, self.options = student, teacher, draw, options
         self.kept: OrderedDict[tuple, tuple[Run, pd.DataFrame]] = OrderedDict()
-        inputs = draw(0).train.inputs
-        net = models.build(student, tuple(inputs.shape[1:]), len(draw(0).classes))
-        self.layers = [layers.outline(one, inputs[:2]) for one in (net, teacher)]
+        few = draw(0).train.inputs[:2]
+        net = models.build(student, tuple(few.shape[1:]), len(draw(0).classes))
+        self.layers = [layers.outline(one, few) for one in (net, teacher)]
+        maps = [
+            [name for name, features in layers.read(one, few, known).items() if features.ndim == 4]
+            for one, known in zip((net, teacher), self.layers, strict=True)
+        ]
+        # what may be matched: maps with maps, or anything by a loss that compares any features
+        self.matched = maps if all(maps) else self.layers
+        self.losses = [name for name in LOSSES if all(maps) or name not in ON_MAPS]
 
     def compare(
         self,
@@ -123,6 +131,8 @@ class Trainer:
                 self.student, self.teacher, self.draw, seeds=list(numbers), epochs=epochs,
                 match=matches, watch=0, progress=False, stop=told_to_stop, **self.options,
             ).runs  # fmt: skip
+            if failed := [run.error for run in runs if run.error]:
+                raise Refusal(f"{len(failed)} of {len(runs)} students failed: {failed[0]}")
             return [(run, self._similarity(run)) for run in runs]
 
         twins = students(missing, [])
@@ -152,11 +162,13 @@ class Trainer:
     @property
     def said(self) -> str:
         """What stays the same for all students, in words."""
-        weight = self.options["alpha"]
-        return (
-            f"{models.name_of(self.student)} · T = {self.options['temperature']:g} · labels "
-            f"{weight:.2f} · teacher {1 - weight:.2f}"
+        temperature, alpha = (
+            value if callable(value) else float(value)
+            for value in (self.options["temperature"], self.options["alpha"])
         )
+        told = "a schedule of T" if callable(temperature) else f"T = {temperature:g}"
+        who = "a schedule of alpha" if callable(alpha) else weights(alpha)
+        return f"{models.name_of(self.student)} · {told} · {who}"
 
     def _similarity(self, run: Run) -> pd.DataFrame:
         inputs = run.data.validation.inputs
@@ -251,7 +263,7 @@ def layer_pair(
     *,
     student_layer: str | None = None,
     teacher_layer: str | None = None,
-    loss: str = "attention",
+    loss: str | None = None,
     weight: float = 1,
     epochs: int = 12,
     seeds: int = 3,
@@ -264,26 +276,24 @@ def layer_pair(
     """Choose which teacher layer guides which student layer; students are trained with and without.
 
     Both twins of a pair learn from labels and soft targets; one of them has the match besides. Each
-    seed draws its own training examples. layers: the first choice, None takes the last block.
-    loss: one of LOSSES.  weight: times the usual one of that loss.  options: those of
-    `kdlab.distill` that are the same for all, such as batch_size or temperature.
+    seed draws its own training examples. layers: the first choice, None takes the last that give
+    maps.  loss: one of LOSSES, None takes the first.  weight: times the usual one of that loss.
+    options: those of `kdlab.distill` that all share, such as batch_size or temperature.
     `panel.wait()` returns a `Guided`. Call it before a notebook shows the panel.
     """
     teacher = models.load_teacher(teacher) if isinstance(teacher, str) else teacher
     draw, _ = drawing(data)
     options = {"batch_size": 64, "temperature": 4, "alpha": 0.1} | options
     trainer = Trainer(student, teacher, lambda seed: draw(examples, seed), options)
-    own, of_teacher = trainer.layers
+    own, of_teacher = trainer.matched
     picture = Picture(TITLE, size=(9.4, 4.4))
-    scene = Scene(picture, own, of_teacher)
+    scene = Scene(picture, *trainer.layers)
     return Panel(
         TITLE,
         {
-            "student_layer": choice("student's layer", own, student_layer or _last_block(own)),
-            "teacher_layer": choice(
-                "teacher's layer", of_teacher, teacher_layer or _last_block(of_teacher)
-            ),
-            "loss": choice("what is compared", list(LOSSES), loss),
+            "student_layer": choice("student's layer", own, student_layer or own[-1]),
+            "teacher_layer": choice("teacher's layer", of_teacher, teacher_layer or of_teacher[-1]),
+            "loss": choice("what is compared", trainer.losses, loss or trainer.losses[0]),
             "weight": steps("weight, times the usual", WEIGHTS, weight),
             "epochs": slider("epochs", 1, 60, epochs),
             "seeds": slider("seeds (pairs)", 1, 10, seeds),
@@ -297,8 +307,3 @@ def layer_pair(
         hide=hide,
         lock=lock,
     )
-
-
-def _last_block(names: Sequence[str]) -> str:
-    """The layer before the last one, which gives the logits."""
-    return names[-2:][0]

@@ -231,9 +231,11 @@ class Curves:
                 (self.mean[name],) = self.left.plot([], [], label=f"{label} (mean)", **look)
             self.level = self.left.axhline(93, color=INK, linestyle=":", linewidth=1.6)
             self.level.set_label("the teacher itself")
-            self.left.legend(
-                loc="lower right", fontsize=10, frameon=True, edgecolor="none", framealpha=0.85
-            )
+            legend = self.left.legend(  # above: nothing of the curves may lie under it
+                loc="lower left", bbox_to_anchor=(-0.03, 1), ncols=3, fontsize=10,
+                columnspacing=1.2, handlelength=1.9, borderaxespad=0.1,
+            )  # fmt: skip
+            legend.set_in_layout(False)  # wider than the axes; the other title makes room above
             self.left.set(xlim=(1, 30), ylim=(60, 95), xlabel="epoch")
             self.left.set_ylabel("validation accuracy, %")
             for axis in (self.left.xaxis, self.left.yaxis):
@@ -307,7 +309,8 @@ class Curves:
 
 def folded(sentence: str, width: int, least: int) -> str:
     """A sentence on lines of `width` characters, always at least `least` lines high."""
-    lines = textwrap.wrap(sentence, width)
+    joined = sentence.replace(" %", "\u00a0%").replace(" ·", "\u00a0·")  # no line begins so
+    lines = textwrap.wrap(joined, width)
     return "\n".join(lines + [" "] * (least - len(lines)))
 
 

@@ -6,16 +6,18 @@ from kdlab.explore import background
 from kdlab.explore.codes import NO_PANEL
 
 FAST = {"learning_rate": 1e-2, "progress": False, "device": "cpu"}
+PAIR = {"examples": 64, "epochs": 1, "seeds": 2}
 SMALL = {"examples": 100, "width": 8, "epochs": 1, "seeds": 2}
 
 # Every function of kdlab.explore that makes a panel, and what it is given here: a new one joins
 # by one line, and is then driven through all orders, restored from its code, and so on.
 PANELS = {
     "atlas": lambda kit: ([kit("atlas")], {}),
+    "attention": lambda kit: ([*kit("cnn_students"), kit("cnn_teacher"), kit("data")], {}),
     "guess": lambda kit: (["how many", 0, 100], {}),
+    "layer_pair": lambda kit: ([kit("cnn_teacher"), kit("data")], PAIR),
     "missing_class": lambda kit: ([*kit("runs_without_3"), kit("without_3"), "3"], {}),
     "primer": lambda kit: (["softmax"], {}),
-    "softening": lambda kit: ([kit("teacher"), kit("data")], {}),
     "softening": lambda kit: ([kit("teacher"), kit("data")], {}),
     "teacher_view": lambda kit: ([kit("teacher"), kit("data")], {}),
     "training": lambda kit: ([kit("teacher"), kit("data")], SMALL),
@@ -45,6 +47,21 @@ def data():
 def teacher(data):
     """Small, but with something to say."""
     return kdlab.train("mlp-32", data, epochs=8, **FAST).student
+
+
+@pytest.fixture(scope="session")
+def cnn_teacher(data):
+    return kdlab.train("cnn-medium", data, epochs=3, **FAST).student
+
+
+@pytest.fixture(scope="session")
+def cnn_students(cnn_teacher, data):
+    """One without and one with a match on attention maps."""
+    match = kdlab.Match("block2", "block2", loss=kdlab.losses.attention_transfer, weight=300)
+    return [
+        kdlab.distill("cnn-small", cnn_teacher, data, match=chosen, epochs=4, **FAST)
+        for chosen in ([], [match])
+    ]
 
 
 @pytest.fixture(scope="session")
