@@ -85,7 +85,8 @@ class Gaze:
             size, rows = features.shape[2:], len(features)
             found = self.look(features)
             if not isinstance(found, Tensor) or found.shape != (rows, size.numel()):
-                what = getattr(found, "shape", type(found).__name__)
+                is_tensor = isinstance(found, Tensor)
+                what = f"shape {tuple(found.shape)}" if is_tensor else type(found).__name__
                 raise Refusal(
                     f"look gave {what} for features of shape {tuple(features.shape)}: expected a "
                     f"tensor of shape {(rows, size.numel())}, a map for each picture, flattened."
