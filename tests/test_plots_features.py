@@ -102,10 +102,21 @@ def test_a_metric_that_is_better_when_low_sorts_upwards(atlas):
     assert marks(axes)["D"] == (0, 2) and marks(axes)["^"][0] < 0
 
 
+def test_sweeps_that_share_their_seeds_are_ranked_together(atlas):
+    parts = []
+    for names in (["none", "hints"], ["too strong", "none"]):
+        table = atlas.table[atlas.table["match"].isin(names)]
+        parts.append(Atlas(table.assign(run=range(len(table))), ("match",), atlas.runs))
+    assert ranking(parts, "match", "none").alt == ranking(atlas, "match", "none").alt
+
+
 def test_what_cannot_be_ranked_is_refused(atlas):
-    with pytest.raises(Refusal, match="no axis of this sweep: its axes are match"):
+    with pytest.raises(Refusal, match="'alpha' is not the one axis of this sweep"):
         ranking(atlas, "alpha", "none")
+    two = Atlas(atlas.table.assign(alpha=0.1), ("match", "alpha"), atlas.runs)
+    with pytest.raises(Refusal, match="its axes are match, alpha"):
+        ranking(two, "match", "none")
     with pytest.raises(Refusal, match="metric 'speed'"):
         ranking(atlas, "match", "none", ["speed"])
-    with pytest.raises(Refusal, match="no run with"):
+    with pytest.raises(Refusal, match=r"baseline 'nothing' is no value.*one of none, hints"):
         ranking(atlas, "match", "nothing")

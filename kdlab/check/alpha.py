@@ -526,6 +526,16 @@ cosine_schedule = Exercise(
             {"share": lambda progress: (1 + math.cos(180 * progress)) / 2},
         ),
         Mistake(
+            "epochs",
+            "You divide progress by a number of epochs. Progress runs from 0 to 1 already, however "
+            "many epochs there are; divided once more, the value hardly leaves start.",
+            SCHEDULES,
+            *(
+                {"share": lambda progress, n=n: (1 + math.cos(math.pi * progress / n)) / 2}
+                for n in (5, 10, 15, 20, 30, 40, 50, 60, 80, 100)
+            ),
+        ),
+        Mistake(
             "half-missing",
             "The division by 2 is missing. 1 + cos runs from 2 to 0; halved, it runs from 1 to 0 "
             "and can serve as a share.",

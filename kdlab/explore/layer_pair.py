@@ -24,12 +24,12 @@ from kdlab.verdicts import Verdict
 # Each loss with a weight that makes its term weigh about as much as the logits' terms do.
 LOSSES: dict[str, tuple[FeatureLoss, float]] = {
     "relations": (losses.relational_kd, 1),
-    "hints": (losses.hint_loss, 10),
+    "hints": (losses.hint_loss, 1),
     "attention": (losses.attention_transfer, 30),
     "neuron selectivity": (losses.neuron_selectivity_transfer, 3),
     "similarity": (losses.similarity_preserving, 300),
-    "neighbours": (losses.probabilistic_transfer, 100_000),
-    "correlation": (losses.correlation_congruence, 30),
+    "neighbours": (losses.probabilistic_transfer, 10_000),
+    "correlation": (losses.correlation_congruence, 100),
     "contrast": (losses.contrastive_representation, 3),
 }
 ON_MAPS = {"attention", "neuron selectivity"}  # these need layers that give maps
@@ -206,7 +206,7 @@ class Scene:
             table = result.similarity[name]
             image.set_data(table)
             for text, value in zip(texts, table.to_numpy().flat, strict=True):
-                text.set(text=f"{value:.2f}", color="white" if value < 0.55 else INK)
+                text.set(text=f"{value:.2f}", color="white" if value < 0.65 else INK)
             row = table.index.get_loc(result.settings["student_layer"])
             column = table.columns.get_loc(result.settings["teacher_layer"])
             chosen.set_xy((column - 0.46, row - 0.42))
@@ -222,7 +222,7 @@ class Scene:
 
     def _map(self, axes, name: str, own: Sequence[str], of_teacher: Sequence[str]):
         size = len(own), len(of_teacher)
-        image = axes.imshow([[0.0] * size[1]] * size[0], vmin=0, vmax=1, cmap="cividis")
+        image = axes.imshow([[0.0] * size[1]] * size[0], vmin=0.3, vmax=1, cmap="cividis")
         texts = [
             axes.text(column, row, "", ha="center", va="center")
             for row in range(size[0])

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import pandas as pd
 from matplotlib.axes import Axes
 
 from kdlab.errors import Refusal
@@ -11,7 +12,7 @@ from kdlab.plots.picture import GREEN, GREY, INK, VERMILLION, Picture, style
 from kdlab.plots.words import called, percent, scale, written
 from kdlab.scores import LOWER_IS_BETTER
 from kdlab.sweeps import Atlas
-from kdlab.verdicts import SHARES, Verdict, signed
+from kdlab.verdicts import SHARES, Verdict, compare, signed
 
 LOOKS = {  # by the word of a verdict: colour and marker
     "better": (GREEN, "^"),
@@ -20,27 +21,28 @@ LOOKS = {  # by the word of a verdict: colour and marker
 
 
 def ranking(
-    atlas: Atlas, axis: str, baseline: object, metrics: Sequence[str] = ("accuracy", "nll")
+    atlas: Atlas | Sequence[Atlas],
+    axis: str,
+    baseline: object,
+    metrics: str | Sequence[str] = ("accuracy", "nll"),
 ) -> Picture:
     """Every value of an axis against one of them, paired over the seeds; the best mean on top.
 
-    axis: the only axis of the sweep, or one along which alone the runs differ.  baseline: one of
-    its values.  metrics: one column each; the first one sorts. Bars are 95 % intervals of the
-    paired differences; ▲ is better, ▼ worse, ● no difference seen.
+    atlas: a sweep with this one axis, or several that share it, their students and their seeds.
+    baseline: one of its values.  metrics: one column each; the first one sorts. Bars are 95 %
+    intervals of the paired differences; ▲ is better, ▼ worse, ● no difference seen.
     """
     metrics = [metrics] if isinstance(metrics, str) else list(metrics)
-    if axis not in atlas.axes:
-        raise Refusal(f"{axis!r} is no axis of this sweep: its axes are {', '.join(atlas.axes)}.")
     for metric in metrics:
         scale(metric)  # refuses an unknown one
-    sign = 1 if metrics[0] in LOWER_IS_BETTER else -1
-    means = {
-        name: atlas.rows({axis: name})[metrics].mean() for name in dict.fromkeys(atlas.table[axis])
-    }
-    order = sorted(means, key=lambda name: sign * means[name][metrics[0]])
+    table = _joined([atlas] if isinstance(atlas, Atlas) else list(atlas), axis)
+    if baseline not in table.index:
+        known = ", ".join(map(str, table.index.unique()))
+        raise Refusal(f"baseline {baseline!r} is no value of {axis}: expected one of {known}.")
+    means = table.groupby(level=0, sort=False)[metrics].mean()
+    order = means.sort_values(metrics[0], ascending=metrics[0] in LOWER_IS_BETTER).index.tolist()
     found = {
-        metric: [atlas.compare({axis: baseline}, {axis: name}, metric) for name in order]
-        for metric in metrics
+        metric: [_compared(table, baseline, name, metric) for name in order] for metric in metrics
     }
     picture = paper("ranking", (4.8 + 2.4 * len(metrics), 1.3 + 0.34 * len(order)))
     with style():
@@ -53,14 +55,14 @@ def ranking(
             unit = "points" if metric in SHARES else "nats" if metric == "nll" else ""
             axes.set_xlabel(f"difference, {unit} ({better} is better)")
             axes.set_title(called(metric))
-            values = [written(means[name][metric], metric) for name in order]
+            values = [written(means.loc[name, metric], metric) for name in order]
             axes.secondary_yaxis("right").set_yticks(range(len(order)), values)
             axes.tick_params(axis="y", length=0)
         columns[0].set_yticks(range(len(order)), order)
         columns[0].set_ylim(len(order) - 0.4, -0.6)
     first = found[metrics[0]]
     said = "; ".join(
-        f"{name} {written(means[name][metrics[0]], metrics[0])}{percent(metrics[0])} "
+        f"{name} {written(means.loc[name, metrics[0]], metrics[0])}{percent(metrics[0])} "
         f"({signed(verdict.difference, metrics[0])}, {verdict.word})"
         for name, verdict in zip(order, first, strict=True)
     )
@@ -68,6 +70,24 @@ def ranking(
         f"Ranking by {called(metrics[0]).split(',')[0]}, {first[0].pairs} pairs, differences "
         f"against {baseline}: {said}."
     )
+
+
+def _joined(atlases: list[Atlas], axis: str) -> pd.DataFrame:
+    """The runs of all sweeps under the value of the axis; the first one of a value and a seed."""
+    for one in atlases:
+        if tuple(one.axes) != (axis,):
+            raise Refusal(
+                f"{axis!r} is not the one axis of this sweep: its axes are {', '.join(one.axes)}."
+            )
+    table = pd.concat([one.table for one in atlases])
+    return table.drop_duplicates([axis, "seed"]).set_index(axis)
+
+
+def _compared(table: pd.DataFrame, baseline: object, name: object, metric: str) -> Verdict:
+    pair = [table.loc[[one]].set_index("seed")[metric] for one in (baseline, name)]
+    seeds = pair[0].index.intersection(pair[1].index)
+    values = (own.loc[seeds].tolist() for own in pair)
+    return compare(*values, metric, names=(str(baseline), str(name)))
 
 
 def _draw(axes: Axes, row: int, verdict: Verdict, is_baseline: bool) -> None:

@@ -127,12 +127,13 @@ kdlab.claim("the teacher of clean labels adds over 5 points",
 kdlab.claim("the teacher of 20,000 noisy labels adds over 5 points",
             verdicts["20,000 noisy"].difference > 0.05)
 kdlab.claim("the teacher that crammed the same 2,000 helps", verdicts["same 2,000 noisy"].better)
-guess.reveal(100 * trust.table.query("alpha == 1")["accuracy"].mean(), band=(66, 77))
+guess.reveal(100 * trust.table.query("alpha == 1")["accuracy"].mean(), band=(66, 77),
+             what="the student of labels alone named")
 
 # %% [markdown]
 # A teacher helps where it knows something that the labels do not: cleaner labels, or more pictures, over
-# which the noise averages out. Softness alone does nothing: the crammer's answers are soft too, and repeat
-# the same wrong labels. (Change its 30 epochs to 10, run these cells again, and say what has changed.)
+# which the noise averages out. Softness alone did nothing here: the crammer's answers are soft too, and
+# repeat the same wrong labels. (Change its 30 epochs to 10, run these cells again, and say what has changed.)
 
 # %%
 quiz = kdlab.check.quiz("alpha 1")
@@ -153,8 +154,10 @@ panel.wait()
 panel
 
 # %%
-panel.alpha.value = 1
-kdlab.claim("at alpha = 1 the students are their own twins", panel.wait().verdict.difference == 0)
+half = panel.result.verdict.difference
+panel.alpha.value = 0.95
+kdlab.claim("a twentieth of trust in the teacher adds less than a half of it does",
+            panel.wait().verdict.difference < half)
 
 # %% [markdown]
 # ## A map of T and alpha
@@ -168,7 +171,9 @@ guess = kdlab.explore.guess("the best alpha at T = 4", low=0.0, high=1.0)
 guess
 
 # %%
-draw = lambda seed: kdlab.load_data("fashion-mnist", train=2_000, seed=seed)
+def draw(seed):
+    return kdlab.load_data("fashion-mnist", train=2_000, seed=seed)
+
 atlas = kdlab.sweep("mlp-32", teacher, draw, alpha=[0, 0.25, 0.5, 0.75, 1],
                     **budget | {"temperature": [1, 2, 4, 8, 16]})
 cells = kdlab.explore.atlas(atlas)
@@ -233,7 +238,16 @@ verdict = atlas.compare(*settings)
 kdlab.claim("your interval is kdlab's", abs(low - verdict.low) + abs(high - verdict.high) < 1e-4)
 kdlab.claim("T = 2 with alpha = 0.25 is better than labels only", low > 0)
 
+slow = kdlab.sweep("mlp-32", teacher, draw, alpha=[0, 1], **budget | {"learning_rate": 0.0003})
+verdict = slow.compare({"alpha": 1}, {"alpha": 0})
+kdlab.claim("with a tenth of the learning rate, teacher only at T = 4 is worse than labels only",
+            verdict.word == "worse")
+
 # %% [markdown]
+# The last line is a warning. A map belongs to its budget: with a tenth of the learning rate, the same 320
+# steps do not go far enough for the soft targets of T = 4 (lesson 2). Who changes the budget has to draw the
+# map anew.
+#
 # ## A teacher in a hurry
 # What if the teacher knows no more than its student? This one saw 10,000 pictures, each of them once. It
 # teaches the row T = 4 of the map again.
@@ -241,7 +255,7 @@ kdlab.claim("T = 2 with alpha = 0.25 is better than labels only", low > 0)
 # %%
 hurried = kdlab.load_data("fashion-mnist", train=10_000, seed=1)
 hasty = kdlab.train("mlp-256", hurried, epochs=1, seed=1).student
-poor = kdlab.sweep("mlp-32", hasty, draw, alpha=[0, 0.25, 0.5, 0.75], **budget)
+poor = kdlab.sweep("mlp-32", hasty, draw, alpha=[0, 0.5, 0.75], **budget)
 tables = {"good teacher": atlas.table.query("temperature == 4"), "hasty teacher": poor.table}
 rows = {name: 100 * table.pivot(index="alpha", columns="seed", values="accuracy")
         for name, table in tables.items()}
@@ -256,7 +270,7 @@ kdlab.plots.lines(rows, "alpha, weight of the labels", "validation accuracy, %")
 # Even a teacher that knows less than the labels is worth a little trust. The better the teacher, the
 # smaller alpha may be.
 #
-# ## Choosing without fooling yourself
+# ## Choosing honestly
 # The map was made with validation pictures. Why not with the test pictures at once, and report its best
 # cell? Let us play that with the 10,000 validation pictures. Some of them are our "test set". On these we
 # choose the best of several students, and the other pictures tell what it is worth.
@@ -279,9 +293,9 @@ def pretended(students, pictures):
 # %%
 luck = pd.DataFrame({pictures: {students: sum(pretended(students, pictures) for _ in range(100)) / 100
                                 for students in (1, 5, 21, 105)} for pictures in (300, 5_000)})
-kdlab.claim("one student, not chosen, pretends nothing", luck.loc[1].abs().max() < 0.5)
 kdlab.claim("the best of 105 on 300 pictures pretends over 1.5 points", luck[300][105] > 1.5)
-kdlab.claim("on 5,000 pictures it pretends less than half of that", luck[5_000][105] < 0.75)
+kdlab.claim("on 5,000 pictures it pretends less than 1 point", luck[5_000][105] < 1)
+kdlab.claim("one student, not chosen, pretends less than 1 point on either", luck.loc[1].abs().max() < 1)
 
 # %% tags=["nbval-ignore-output"]
 luck.round(2).rename_axis(index="best of so many students", columns="chosen on so many pictures")
@@ -347,7 +361,8 @@ def curves(name):
     runs = [moving.runs[at].history.set_index("epoch") for at in moving.rows({"alpha": name})["run"]]
     return 100 * pd.concat([history["validation_accuracy"] for history in runs], axis=1)
 
-kdlab.plots.lines({name: curves(name) for name in schedules}, "epoch", "validation accuracy, %")
+shown = ("constant 0", "labels first, cosine", "teacher first, cosine", "teacher first, step")
+kdlab.plots.lines({name: curves(name) for name in shown}, "epoch", "validation accuracy, %")
 
 # %% tags=["nbval-ignore-output"]
 order = moving.compare({"alpha": "teacher first, cosine"}, {"alpha": "labels first, cosine"})
@@ -379,8 +394,8 @@ kdlab.alpha_conventions()
 # ## Two claims on trial
 # Popular articles say: **alpha is the most important hyperparameter.** We turn one knob at a time, leave the
 # others in the middle, and note by how many points the best and the worst value differ: with clean labels,
-# and with 40 % random ones. Alpha goes from 0 to 1, T from 1 to 16; for these the runs above already tell most.
-# The learning rate goes from 0.0003 to 0.003.
+# and with 40 % random ones. Alpha goes from 0 to 1 and T from 1 to 16, much of which the runs above have told
+# already. The learning rate goes from 0.0003 to 0.003.
 
 # %%
 def turned(data, knob, values):
@@ -405,8 +420,9 @@ spreads.round(1).rename_axis("points between best and worst")
 # So the claim is not about alpha, but about your labels, and about how far each knob was turned. (The size
 # of the student is a knob too: turn it.)
 #
-# The second claim: **the larger alpha, the less knowledge is passed, and the better the student.** As
-# knowledge passed we take the agreement with the teacher, in the row T = 4 of the map.
+# The second claim: **the larger alpha, the less knowledge is passed, and the better the student.** (These
+# articles weigh the labels with alpha, as kdlab does.) As knowledge passed we take the agreement with the
+# teacher, in the row T = 4 of the map.
 
 # %%
 agreement = atlas.pivot("temperature", "alpha", "agreement").loc[4]
@@ -416,8 +432,8 @@ kdlab.claim("from alpha = 0 to 0.75, agreement falls by a whole point",
 kdlab.claim("the largest alpha gives the best student", means.loc[4].idxmax() == 1)
 
 # %% [markdown]
-# A quarter of teacher passes on nearly as much as all of it; it is the last quarter of alpha that costs.
-# Only where the teacher is poor does a larger alpha help, as you saw, and not up to 1.
+# A quarter of teacher passes on nearly as much as all of it; it is the last quarter of alpha that costs. A
+# larger alpha helped where the teacher was poor, or T too high for the budget, and even there not up to 1.
 #
 # ## The final word
 # The best cell of the map, chosen on validation, against labels only: on test, once.

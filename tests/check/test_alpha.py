@@ -509,6 +509,8 @@ WAYS = [
     ("quarter-turn", lambda p: (1 + math.cos(p * math.pi / 2)) / 2),
     ("pi-missing", lambda p: (1 + math.cos(p)) / 2),
     ("degrees", lambda p: (1 + math.cos(180 * p)) / 2),
+    ("epochs", lambda p: (1 + math.cos(math.pi * p / 20)) / 2),
+    ("epochs", lambda p: 0.5 * (1 + math.cos(math.pi * (p / 30)))),
     ("half-missing", lambda p: 1 + math.cos(math.pi * p)),
     ("bare-cosine", lambda p: math.cos(math.pi * p)),
     ("sine", lambda p: math.sin(math.pi * p)),
