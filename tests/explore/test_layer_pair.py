@@ -131,4 +131,4 @@ def test_what_goes_wrong_is_said(cnn_teacher, data, compare):
     with pytest.raises(LookupError, match="block3"):
         layer_pair(cnn_teacher, data, teacher_layer="block3", examples=64)
     with pytest.warns(UserWarning, match="failed"), pytest.raises(Refusal, match="students failed"):
-        compare(weight=float(10**38), loss="hints", seeds=1)
+        compare(weight=float(10**42), loss="hints", seeds=1)
