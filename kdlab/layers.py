@@ -3,6 +3,7 @@
 import contextlib
 import math
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pandas as pd
@@ -38,8 +39,9 @@ def tap(model: nn.Module, *names: str | Sequence[str]) -> Iterator[Features]:
         the layer's output in that pass, (batch, ...), with its gradient: the last one where it is
         called twice; of a tuple the first item, of a mapping "logits" or "last_hidden_state".
 
-    The hooks are always taken off again. A model under torch.compile runs uncompiled meanwhile,
-    for compiled code goes past hooks. Raises LayerNotFound before anything runs.
+    The hooks are always taken off again, and see the passes of the thread that put them on, none
+    of another's. A model under torch.compile runs uncompiled meanwhile, for compiled code goes
+    past hooks. Raises LayerNotFound before anything runs.
     """
     features = Features()
     features.tapped = [n for name in names for n in ([name] if isinstance(name, str) else name)]
@@ -257,14 +259,18 @@ def _hooked(
     begin: Callable[[], None],
 ) -> Iterator[None]:
     """Call `begin` before each pass of the model and `keep(name, output)` after each layer's."""
-    root = _root(model)
+    root, here = _root(model), threading.get_ident()
+
+    def own(module: nn.Module, hooked: nn.Module) -> bool:
+        """No pass of another thread (a panel's, say), nor of a copy made with the hooks on."""
+        return module is hooked and threading.get_ident() == here
 
     def before(module, _):
-        if module is root:  # and no copy of it, made meanwhile with the hooks on
+        if own(module, root):
             begin()
 
     def after(name, layer):
-        return lambda module, _, output: keep(name, output) if module is layer else None
+        return lambda module, _, output: keep(name, output) if own(module, layer) else None
 
     with contextlib.ExitStack() as stack:
         if any(_is_compiled(module) for module in model.modules()):
