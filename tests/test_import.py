@@ -25,6 +25,7 @@ ORDER = [
     "layers",
     "matches",
     "scores",
+    "records",
     "signals",
     "runs",
     "jobs",
