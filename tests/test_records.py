@@ -247,7 +247,7 @@ def test_a_stopped_recording_goes_on_where_it_was(tmp_path, path, capsys):
 
 
 KILLED = """
-import os, sys, pathlib
+import os, sys
 sys.path.insert(0, sys.argv[2])
 import test_records as own
 from kdlab import signals
@@ -258,7 +258,7 @@ class Killed(own.Asked):
         if self._calls == 2:
             os._exit(9)
         return super().forward(inputs)
-Killed.__qualname__ = "Asked"
+Killed.__qualname__ = "Asked"  # so that the fingerprint is the same
 own.kdlab.record(Killed(), own.split(), path=sys.argv[1], progress=False)
 """
 
