@@ -1,64 +1,96 @@
-"""How long a learner waits: `python benchmarks/waiting.py`.
+"""How long a learner waits: for the first figure, for a redrawn picture, for five new students."""
 
-1. From `import kdlab` to the first figure, in a fresh process.
-2. Five new paired students at the training panel's default setting (1,000 pictures, 30 epochs,
-   mlp-32), against the same five trained one after another, in the same run.
-"""
-
-import statistics
+import json
 import subprocess
 import sys
-import time
+
+import numpy as np
+
+import kdlab
+from benchmarks.figure import Figure, Size, clock, ratio, teacher
 
 FIRST_FIGURE = """
-import time; began = time.perf_counter()
+import json, time; began = time.perf_counter()
 import kdlab
 imported = time.perf_counter()
 panel = kdlab.explore.teacher_view()
 assert panel.picture.png
-print(imported - began, time.perf_counter() - began)
+print(json.dumps([imported - began, time.perf_counter() - imported]))
 """
 
 
-def first_figure(times: int = 3) -> None:
-    """Seconds to import and to the first figure, median of fresh processes."""
-    seen = []
-    for _ in range(times):
-        out = subprocess.run(
+def measure(size: Size) -> list[Figure]:
+    """Import and first figure in fresh processes; then both kinds of slider, moved again and again.
+
+    The panels stand at their own defaults, whatever the size; only how often they are moved follows
+    it. What the browser takes to show the picture is not in these seconds.
+    """
+    times = 3 if size.short else 7 * size.rounds
+    return [*_first_figure(size.rounds), *_redrawn(times), *_five_students(times)]
+
+
+def _first_figure(rounds: int) -> list[Figure]:
+    seconds = {"import": [], "first figure": []}
+    for _ in range(rounds):
+        told = subprocess.run(
             [sys.executable, "-c", FIRST_FIGURE], capture_output=True, text=True, check=True
         ).stdout
-        seen.append([float(number) for number in out.split()])
-    imported, drawn = (statistics.median(column) for column in zip(*seen, strict=True))
-    print(f"import kdlab (torch included): {imported:.2f} s; first figure: {drawn:.2f} s")
+        for name, part in zip(seconds, json.loads(told), strict=True):
+            seconds[name].append(part)
+    middle = {name: float(np.median(parts)) for name, parts in seconds.items()}
+    return [
+        Figure("waiting: import kdlab, torch included", middle["import"], "s"),
+        Figure("waiting: from import to the first figure", middle["first figure"], "s", most=5),
+    ]
 
 
-def five_students(rounds: int = 15) -> None:
-    """Median and 95th percentile of five new students at once, and the ratio to one by one."""
-    import kdlab
-
-    data = kdlab.load_data("fashion-mnist", train=1_000)
-    teacher = kdlab.load_teacher("fashion-cnn")
-    shared = {"epochs": 30, "progress": False}
-    kdlab.sweep("mlp-32", teacher, data, seeds=5, temperature=4, alpha=0.1, **shared)  # warm-up
-    at_once, in_turn = [], []
-    for number in range(rounds):
-        setting = {"temperature": 2 + number / 8, "alpha": 0.1}
-        began = time.perf_counter()
-        kdlab.sweep("mlp-32", teacher, data, seeds=5, **setting, **shared)
-        at_once.append(time.perf_counter() - began)
-        began = time.perf_counter()
-        for seed in range(5):
-            kdlab.distill("mlp-32", teacher, data, seed=seed, **setting, **shared)
-        in_turn.append(time.perf_counter() - began)
-    at_once.sort()
-    median, late = statistics.median(at_once), at_once[int(0.95 * len(at_once))]
-    ratio = statistics.median(in_turn) / median
-    print(
-        f"five new students: median {median:.2f} s, 95th percentile {late:.2f} s; one after "
-        f"another takes {ratio:.1f} times as long"
-    )
+def _redrawn(times: int) -> list[Figure]:
+    panel, seconds = kdlab.explore.teacher_view(), {}
+    for move in range(times):
+        before = panel.picture.value
+        clock(seconds, "redrawn", setattr, panel.temperature, "value", (4, 1)[move % 2])
+        if panel.picture.value == before:
+            raise RuntimeError("the slider moved, and the picture is the one from before.")
+    return [
+        Figure(
+            "waiting: slider to redrawn picture, median",
+            1_000 * float(np.median(seconds["redrawn"])), "ms", most=100,
+        )
+    ]  # fmt: skip
 
 
-if __name__ == "__main__":
-    first_figure()
-    five_students()
+def _five_students(times: int) -> list[Figure]:
+    panel, seconds = kdlab.explore.training(), {}
+    panel.wait()  # the students that learn from labels: kept from here on
+    seeds, chosen = range(panel.seeds.value), {"progress": False}
+    chosen |= {name: panel.settings[name] for name in ("alpha", "epochs")}
+    draws = [
+        kdlab.load_data("fashion-mnist", train=panel.examples.value, seed=seed) for seed in seeds
+    ]
+
+    def slide(temperature: float) -> None:
+        panel.temperature.value = temperature
+        panel.wait()
+
+    def in_turn(student: str, temperature: float) -> None:
+        for seed, data in zip(seeds, draws, strict=True):
+            given = {"temperature": temperature, "seed": seed}
+            kdlab.distill(student, teacher(), data, **given, **chosen)
+
+    for move in range(times):
+        temperature = (4, 2)[move % 2]
+        clock(seconds, "slider", slide, temperature)
+        if panel.result.new != len(seeds):
+            raise RuntimeError(f"{panel.result.new} new students: expected {len(seeds)}.")
+        if move % 3 == 0:
+            clock(seconds, "in turn", in_turn, f"mlp-{panel.width.value}", temperature)
+    late = float(np.quantile(seconds["slider"], 0.95))
+    name = f"waiting: slider to {len(seeds)} new paired students"
+    return [
+        Figure(f"{name}, median", float(np.median(seconds["slider"])), "s", most=0.5),
+        Figure(f"{name}, 95th percentile of {times}", late, "s", most=1),
+        Figure(
+            f"{name}, against one after another", ratio(seconds, "in turn", "slider"),
+            "times as fast", seconds=seconds,
+        ),
+    ]  # fmt: skip

@@ -1,0 +1,1 @@
+"""kdlab beside the usual ways of doing the same: `python -m benchmarks`."""
