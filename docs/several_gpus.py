@@ -27,6 +27,7 @@ def main() -> None:
     device = join()
     data = kdlab.load_data(options.data, train=options.train)  # each rank reads it from its disk
     split, classes = data.train, len(data.classes)
+    # Each rank has dropout masks of its own: with dropout, two ranks are not just one device.
     torch.manual_seed(kdlab.seeds.stream(options.seed, f"dropout {dist.get_rank()}"))
 
     # The seed gives every rank the same start. A student of your own goes here; one with batch
@@ -43,10 +44,10 @@ def main() -> None:
         print(*shares, sep="\n")
         logits = kdlab.signals.ask(student, data.validation.inputs, str(device))
         accuracy = kdlab.scores.accuracy(logits, data.validation.labels)
-        print(f"validation accuracy {accuracy:.4f}, weights in {options.out}")
         beside = options.out.with_name(options.out.name + ".part")
         save_file({name: tensor.cpu() for name, tensor in student.state_dict().items()}, beside)
         beside.replace(options.out)  # a reader sees the old file or the new one, never a half
+        print(f"validation accuracy {accuracy:.4f}, weights in {options.out}")
     # No "finally": where a rank fails, torchrun ends the others. To wait for them would be to hang.
     dist.barrier()
     dist.destroy_process_group()
@@ -71,11 +72,11 @@ def join() -> torch.device:
     return device
 
 
-def ask_once(teacher: str, split, classes: int, device: torch.device) -> torch.Tensor:
+def ask_once(name: str, split, classes: int, device: torch.device) -> torch.Tensor:
     """The teacher's logits (n, classes): rank 0 asks, or reads a record; the others receive."""
     if dist.get_rank() == 0:
-        recorded = teacher.endswith(".safetensors")
-        teacher = kdlab.Signal.load(teacher) if recorded else kdlab.load_teacher(teacher)
+        recorded = name.endswith(".safetensors")
+        teacher = kdlab.Signal.load(name) if recorded else kdlab.load_teacher(name)
         answers = kdlab.signals.answers(teacher, split, str(device)).to(device)
     else:
         answers = torch.empty(len(split), classes, device=device)
