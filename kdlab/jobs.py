@@ -42,6 +42,7 @@ class Job:
     options: dict  # options["stages"] holds those of each stage, one after another
     links: dict[Match, Link] = field(default_factory=dict)
     features: dict[str, Tensor] = field(default_factory=dict)  # of the teacher's matched layers
+    validation_logits: Tensor | None = None  # of the trained student, where it was asked already
 
     @property
     def student(self) -> nn.Module:

@@ -48,7 +48,7 @@ def tap(model: nn.Module, *names: str | Sequence[str]) -> Iterator[Features]:
     layers = {name: find(model, name) for name in features.tapped}
 
     def keep(name: str, output: object) -> None:  # a copy: an in-place ReLU may change the output
-        features[name] = _tensor(name, output).clone()
+        features[name] = _tensor(name, output).clone(memory_format=torch.contiguous_format)
 
     with _hooked(model, layers, keep, begin=features.clear):
         yield features

@@ -32,7 +32,7 @@ def mlp(shape: tuple[int, ...], classes: int, width: int) -> nn.Module:
 
 
 def cnn(shape: tuple[int, ...], classes: int, width: int) -> nn.Module:
-    """Two 3x3 convolutions (width, 2·width), each followed by ReLU and a 2x2 pool, and a head."""
+    """Two 3x3 convolutions (width, 2·width), each followed by a 2x2 pool and ReLU, and a head."""
     channels, height, breadth = _picture(shape, least=4)
     flat = 2 * width * (height // 4) * (breadth // 4)
     return nn.Sequential(
@@ -63,9 +63,9 @@ def _block(channels: int, width: int, norm: bool, pool: bool) -> nn.Module:
     parts = OrderedDict(conv=nn.Conv2d(channels, width, 3, padding=1))
     if norm:
         parts["norm"] = nn.BatchNorm2d(width)
-    parts["relu"] = nn.ReLU()
     if pool:
-        parts["pool"] = nn.MaxPool2d(2)
+        parts["pool"] = nn.MaxPool2d(2)  # before the ReLU: the same values, a quarter of its work
+    parts["relu"] = nn.ReLU()
     return nn.Sequential(parts)
 
 
@@ -197,6 +197,34 @@ def listening(model: nn.Module, device: str) -> Iterator[nn.Module]:
     finally:
         for module, training in modes:
             module.training = training
+
+
+def channels_last(model: nn.Module, inputs: Tensor) -> nn.Module:
+    """A copy of a convolutional model that is two to four times as quick on the CPU, or the model.
+
+    There convolutions and pools work best with the channels last in memory; the values are the same
+    up to rounding. Weights that are not maps are shared with the model. A model that cannot have it
+    so (it calls `.view` on a map), that someone listens to by hooks, or that is not float32 on the
+    CPU, is given back as it is.
+
+    inputs: a few examples to try it on.
+    """
+    held = [*model.parameters(), *model.buffers()]
+    plain = all(weight.device.type == "cpu" for weight in held) and all(
+        weight.dtype == torch.float32 for weight in held if weight.is_floating_point()
+    )
+    if not plain or inputs.ndim != 4 or all(weight.ndim != 4 for weight in held):
+        return model
+    if any(part._forward_hooks or part._forward_pre_hooks for part in model.modules()):
+        return model
+    try:
+        copied = copy.deepcopy(model, {id(weight): weight for weight in held if weight.ndim != 4})
+        copied = copied.to(memory_format=torch.channels_last)
+        with listening(copied, "cpu"), torch.random.fork_rng(devices=[]), torch.no_grad():
+            copied(inputs)
+    except Exception:  # whatever it cannot do, it can do as it was
+        return model
+    return copied
 
 
 def logits_of(output: object) -> Tensor:

@@ -50,16 +50,24 @@ class Run:
             inputs = inputs.double()
         return signals.ask(self.student, inputs, self._device())
 
-    def score(self, split: str = "validation", data: Data | None = None) -> dict:
+    def score(
+        self,
+        split: str = "validation",
+        data: Data | None = None,
+        *,
+        logits: torch.Tensor | None = None,
+    ) -> dict:
         """All scores on a split. "test" is the final word: ask once, at the end of an experiment.
 
-        data: only needed by a run that was loaded from a folder.
+        data: only needed by a run that was loaded from a folder.  logits: the student's for this
+        split, where they are known already.
         """
         part = self._split(split, data)
         teacher_logits = None
         if self.teacher is not None:
             teacher_logits = _reference(self.teacher, part, self._device())
-        result = scores.of_logits(self.logits(split, data), part.labels, teacher_logits)
+        logits = self.logits(split, data) if logits is None else logits
+        result = scores.of_logits(logits, part.labels, teacher_logits)
         result["parameters"] = scores.parameters(self.student)
         result["bytes"] = scores.size_in_bytes(self.student)
         return result

@@ -20,7 +20,7 @@ from kdlab.models import listening, logits_of
 from kdlab.records import as_bytes
 
 FEATURE = "features."  # before the name of a layer in a record's file
-BATCH = 1_000  # rows asked at a time: large enough for speed, small beside the memory
+BATCH = 200  # rows asked at a time: their maps stay near the processor
 PIECE = 2_000  # rows of a record written at a time: the most that an interrupt costs
 KEPT = 1_000_000_000  # bytes of answers and features kept in this process, oldest dropped first
 _kept: "OrderedDict[tuple, Tensor]" = OrderedDict()
@@ -246,6 +246,7 @@ def _record(path: Path, changed: int) -> Signal:
 def ask(model: nn.Module, inputs: Tensor, device: str = "cpu") -> Tensor:
     """A model's logits for inputs, on the CPU: eval mode, no gradients, the model unchanged."""
     with listening(model, device) as there, torch.no_grad():
+        there = models.channels_last(there, inputs[:2])
         parts = [logits_of(there(part.to(device))).cpu() for part in inputs.split(BATCH)]
     return torch.cat(parts)
 

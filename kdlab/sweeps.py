@@ -6,15 +6,17 @@ import math
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
+import psutil
+import torch
 from tqdm import tqdm
 
 from kdlab import data as data_sets
-from kdlab import models, together, training, verdicts
+from kdlab import models, processes, together, training, verdicts
 from kdlab.data import Data
 from kdlab.errors import Refusal, whole
 from kdlab.jobs import NOT_SETTINGS, Job, checked, prepare
@@ -28,12 +30,16 @@ METRICS = ("accuracy", "nll", "ece", "agreement", "parameters", "bytes")
 
 @dataclass(eq=False)
 class Atlas:
-    """The runs of a sweep: `table` has a row a run; `compare` and `test` say what they show."""
+    """The runs of a sweep: `table` has a row a run; `compare` and `test` say what they show.
+
+    engine: how the students were trained, such as "together, 125 in one loop".
+    """
 
     table: pd.DataFrame
     axes: tuple[str, ...]
     runs: list[Run]
     where: str = ""
+    engine: str = ""
     _tested: list[dict] = field(default_factory=list)
 
     def compare(
@@ -188,6 +194,7 @@ def sweep(
     *,
     seeds: int | Sequence[int] = 5,
     folder: str | Path | None = None,
+    engine: str = "auto",
     progress: bool = True,
     stop: Callable[[], bool] | None = None,
     **grid: object,
@@ -204,10 +211,16 @@ def sweep(
         options that is there already is loaded and not trained again. A function is the same while
         its own code is; what it calls is not looked at.
 
-    Plain MLPs train together in one loop (see together.py), all others in turn. alpha=1 is labels
-    only under every temperature: it is trained once a seed and stands in every row. A run that
-    fails is a row with its error. Ctrl-C hands back the runs that are done.
+    engine: "together" (one loop over stacked weights, for plain MLPs), "processes" (a student a
+        core, or wherever `joblib.parallel_config` sends them, such as a Dask cluster), "in turn",
+        or "auto": together where that works, else processes where the measured cost of a step says
+        that they pay, else in turn. All give the same students; `atlas.engine` says which it was.
+
+    alpha=1 is labels only under every temperature: it is trained once a seed and stands in every
+    row. A run that fails is a row with its error. Ctrl-C hands back the runs that are done.
     """
+    if engine not in ENGINES:
+        raise Refusal(f"engine={engine!r}: expected one of {', '.join(ENGINES)}.")
     numbers = _seeds(seeds)
     lists = {"student": student, "teacher": teacher, **grid}
     axes = {name: _axis(name, value) for name, value in lists.items() if _is_axis(name, value)}
@@ -229,16 +242,15 @@ def sweep(
         checked({**options, "seed": 0})
         plans[_identity(each, axes)] = _Plan(each["student"], each["teacher"], loaded, options)
     saved = Saved(folder)
-    done: dict[tuple[_Plan, int], Run] = {}
-    groups = _alike(plans.values(), numbers, drawn)
     epochs = [plan.options["epochs"] for plan in plans.values()]
     bar = tqdm(
         total=len(numbers) * sum(epochs), desc=f"{len(plans) * len(numbers)} students",
         unit="epoch", delay=2, leave=False, disable=not progress,
     )  # fmt: skip
+    trainer = _Trainer(engine, drawn, saved, stop, bar)
+    done = trainer.done
     try:
-        for group in groups:
-            _train(group, drawn, saved, done, bar)
+        trainer.train(list(plans.values()))
     except KeyboardInterrupt:
         if not done:
             raise
@@ -264,7 +276,8 @@ def sweep(
         warnings.warn(f"{len(failed)} of {len(runs)} runs failed: {failed[0]}", stacklevel=2)
     sizes = sorted({len(data.train) for data in drawn.values()})
     where = " to ".join(f"{size:,}" for size in dict.fromkeys((sizes[0], sizes[-1])))
-    atlas = Atlas(pd.DataFrame(rows), tuple(axes), runs, f"{where} examples")
+    engine = " + ".join(trainer.used) or "loaded"
+    atlas = Atlas(pd.DataFrame(rows), tuple(axes), runs, f"{where} examples", engine)
     saved.table(atlas.table)
     return atlas
 
@@ -327,57 +340,149 @@ class _Plan:
         return job
 
 
-MEMBERS = 128  # students trained in one loop; more share no further cost, and Ctrl-C loses them all
+ENGINES = ("auto", "together", "processes", "in turn")
+MEMBERS = {
+    "cpu": 128,
+    "cuda": 1_024,
+}  # in one loop; more share no further cost, and are lost at once
+SHARE = 4  # a loop takes at most one part in so many of the memory that is free
 
 
-def _alike(plans: Iterable[_Plan], numbers: list[int], drawn: dict[int, Data]) -> list[list[_Plan]]:
-    """The plans in groups whose students train together; each tried out on the first seed."""
-    groups: dict[tuple, list[list[_Plan]]] = {}
-    for plan in plans:
-        with training.alone(plan.options):
-            job = plan.prepare(numbers[0], drawn[numbers[0]])
-        parts = groups.setdefault(together.alike(job) or (id(plan),), [[]])
-        if (len(parts[-1]) + 1) * len(numbers) > max(MEMBERS, len(numbers)):
-            parts.append([])
-        parts[-1].append(plan)
-    return [part for parts in groups.values() for part in parts]
+class _Trainer:
+    """Trains plans under all seeds, by the engines that suit them; fills `done`."""
 
+    def __init__(self, engine: str, drawn: dict[int, Data], saved: Saved, stop, bar: tqdm):
+        self.engine, self.drawn, self.saved, self.stop, self.bar = engine, drawn, saved, stop, bar
+        self.done: dict[tuple[_Plan, int], Run] = {}
+        self.used: list[str] = []  # which engines, in words
 
-def _train(
-    plans: list[_Plan], drawn: dict[int, Data], saved: "Saved", done: dict, bar: tqdm
-) -> None:
-    """Train plans under all seeds, in one loop where that works, else in turn; fill `done`."""
-    with training.alone(plans[0].options):
+    def train(self, plans: Sequence[_Plan]) -> None:
+        """Refuses what cannot run before the first run."""
+        groups: dict[tuple, list[_Plan]] = {}
+        for plan in plans:
+            with training.alone(plan.options):
+                job = plan.prepare(*next(iter(self.drawn.items())))
+            alike = together.alike(job) if self.engine != "in turn" else None
+            if alike is None and self.engine == "together":
+                raise Refusal(
+                    'engine="together" trains plain MLPs (linear layers and activations) that '
+                    f"learn from logits; the student {job.run.settings['student']} or its options "
+                    'need another. engine="auto" chooses for you.'
+                )
+            groups.setdefault(alike or (id(plan),), []).append(plan)
+        away = self.engine == "processes" or (self.engine == "auto" and processes.elsewhere())
+        lone = [group[0] for alike, group in groups.items() if len(alike) == 1]
+        if away:
+            self._on_processes(plans)
+            return
+        for alike, group in groups.items():
+            if len(alike) > 1:
+                for part in self._that_fit(group):
+                    self._in_one_loop(part)
+        if lone and self.engine == "auto" and self.stop is None and self._pays(lone):
+            self._on_processes(lone)
+            return
+        for plan in lone:
+            self._in_turn(self._jobs([plan]))
+
+    def _jobs(self, plans: Sequence[_Plan]) -> dict[tuple[_Plan, int], Job]:
+        """The jobs of these plans that are not saved already."""
         jobs = {}
         for plan in plans:
-            for seed, data in drawn.items():
+            for seed, data in self.drawn.items():
                 job = plan.prepare(seed, data)
-                if (run := saved.load(job)) is None:
+                if (run := self.saved.load(job)) is None:
                     jobs[plan, seed] = job
                 else:
-                    done[plan, seed] = run
-                    bar.update(job.options["epochs"])
-        if together.can(list(jobs.values())):
+                    self.done[plan, seed] = run
+                    self.bar.update(job.options["epochs"])
+        return jobs
+
+    def _that_fit(self, plans: list[_Plan]) -> Iterator[list[_Plan]]:
+        """Plans in parts whose members fit into one loop, and into the memory."""
+        options = plans[0].options
+        with training.alone(options):
+            job = plans[0].prepare(*next(iter(self.drawn.items())))
+        device = "cpu" if job.options["device"] == "cpu" else "cuda"
+        free = psutil.virtual_memory().available
+        if device == "cuda" and torch.cuda.is_available():
+            free, _ = torch.cuda.mem_get_info()
+        members = min(MEMBERS[device], int(free / SHARE // together.bytes_of(job)))
+        yield from _parts(plans, max(1, members // len(self.drawn)))
+
+    def _in_one_loop(self, plans: list[_Plan]) -> None:
+        with training.alone(plans[0].options):
+            jobs = self._jobs(plans)
+            if not together.can(list(jobs.values())):
+                self._in_turn(jobs)
+                return
             started = time.perf_counter()
-            loop = functools.partial(together.loop, tick=bar.update)
+            loop = functools.partial(together.loop, tick=self.bar.update)
             outcomes = training.carry_out(loop, list(jobs.values()))
             each = (time.perf_counter() - started) / len(jobs)
+            self._said(f"together, {len(jobs)} in one loop")
             for (key, job), outcome in zip(jobs.items(), outcomes, strict=True):
-                done[key] = saved.keep(job, _finish(job, outcome, each))
-            return
+                self._keep(key, job, outcome, each)
+
+    def _in_turn(self, jobs: dict[tuple[_Plan, int], Job]) -> None:
         for key, job in jobs.items():
-            started = time.perf_counter()
-            job.options["after_epoch"] = lambda *_: bar.update()
-            try:
-                outcome = training.carry_out(training.loop, job)
-            except training.Stopped:
-                raise
-            except Exception as error:  # a row with its error, not the end of the sweep
-                outcome = error
-            else:
-                if len(outcome) < job.options["epochs"]:
-                    raise KeyboardInterrupt
-            done[key] = saved.keep(job, _finish(job, outcome, time.perf_counter() - started))
+            with training.alone(job.options):
+                self._said("in turn")
+                started = time.perf_counter()
+                job.options["after_epoch"] = lambda *_: self.bar.update()
+                try:
+                    outcome = training.carry_out(training.loop, job)
+                except training.Stopped:
+                    raise
+                except Exception as error:  # a row with its error, not the end of the sweep
+                    outcome = error
+                else:
+                    if len(outcome) < job.options["epochs"]:
+                        raise KeyboardInterrupt
+                self._keep(key, job, outcome, time.perf_counter() - started)
+
+    def _pays(self, plans: list[_Plan]) -> bool:
+        """Whether worker processes would be done sooner, by the cost of a step of each plan."""
+        with training.alone(plans[0].options):
+            first = [plan.prepare(*next(iter(self.drawn.items()))) for plan in plans]
+            on_cpu = all(job.options["device"] == "cpu" for job in first)
+            return on_cpu and processes.pays([job for job in first for _ in self.drawn])
+
+    def _on_processes(self, plans: Sequence[_Plan]) -> None:
+        jobs: dict[tuple[_Plan, int], Job] = {}
+        for plan in plans:
+            with training.alone(plan.options):
+                jobs |= self._jobs([plan])
+        if not jobs:
+            return
+        at_once, keys = (
+            processes.workers(list(jobs.values())),
+            {id(job): key for key, job in jobs.items()},
+        )
+        alike: dict[tuple, list[Job]] = {}
+        for job in jobs.values():
+            alike.setdefault(together.alike(job) or (id(job),), []).append(job)
+        units = []
+        for group in alike.values():  # split by seed: members of one seed share a product
+            group.sort(key=lambda job: job.options["seed"])
+            units += _parts(group, math.ceil(len(group) / at_once))
+        self._said(f"processes, {at_once} at once")
+        for job, outcome in processes.run(units, self.stop):
+            if outcome.interrupted:
+                raise KeyboardInterrupt
+            self.bar.update(job.options["epochs"])
+            self._keep(keys[id(job)], job, processes.take(job, outcome), outcome.seconds)
+
+    def _keep(self, key: tuple, job: Job, outcome: list[dict] | Exception, seconds: float) -> None:
+        self.done[key] = self.saved.keep(job, _finish(job, outcome, seconds))
+
+    def _said(self, engine: str) -> None:
+        if engine not in self.used:
+            self.used.append(engine)
+
+
+def _parts(things: list, size: int) -> list[list]:
+    return [things[at : at + size] for at in range(0, len(things), size)]
 
 
 def _finish(job: Job, outcome: list[dict] | Exception, seconds: float) -> Run:

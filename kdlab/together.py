@@ -7,17 +7,29 @@ also share the product of their first layer. Each member equals its single run u
 """
 
 import copy
+import functools
+import itertools
 from collections.abc import Callable
+from types import FunctionType
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import stack_module_state
 
-from kdlab import seeds
-from kdlab.errors import LossNotFinite
-from kdlab.jobs import Job, cast, numbers_at
-from kdlab.training import RAW, Stopped, batches, history_row, make_optimizer, set_learning_rate
+from kdlab import seeds, signals
+from kdlab.jobs import TRIED, Job, cast, numbers_at
+from kdlab.training import (
+    RAW,
+    Stopped,
+    autocast,
+    batches,
+    columns_of,
+    history_row,
+    logit_terms,
+    make_optimizer,
+    set_learning_rate,
+)
 
 # Layers without state, chance or shape-dependent cost: a stack of them is the same computation.
 SIMPLE = (nn.Sequential, nn.Flatten, nn.Linear, nn.ReLU, nn.GELU, nn.Tanh, nn.Sigmoid, nn.Identity)
@@ -27,7 +39,8 @@ MOST_BYTES = 500_000_000  # of inputs held at once, where each seed draws its ow
 def alike(job: Job) -> tuple | None:
     """What jobs must have in common to train in one loop; None for a job that has to train alone.
 
-    They may differ in seed, alpha, temperature and examples; they have one teacher.
+    They may differ in seed, alpha, temperature, loss, learning rate and examples; they have one
+    teacher.
     """
     options, student = job.options, job.student
     stackable = (
@@ -35,14 +48,14 @@ def alike(job: Job) -> tuple | None:
         and _flat(job)
         and all(weight.requires_grad for weight in student.parameters())
         and len(list(student.parameters())) == len(student.state_dict())  # untied
-        and all(options[name] is None for name in ("loss", "optimizer", "augment"))
+        and all(options[name] is None for name in ("optimizer", "augment"))
         and not job.links
         and job.live_teacher is None
         and len(options["stages"]) == 1
-        and options["precision"] != "bf16"
+        and (options["loss"] is None or (_keeps_nothing(options["loss"]) and not _draws(job)))
     )
-    common = ("epochs", "batch_size", "learning_rate", "device", "precision", "watch", "transfer")
-    same = (*(options[name] for name in common), options["deterministic"])
+    common = ("epochs", "batch_size", "device", "precision", "watch", "transfer", "deterministic")
+    same = (*(options[name] for name in common), options["loss"] is None)
     return (*same, id(job.run.teacher), len(job.examples), _shapes(student)) if stackable else None
 
 
@@ -60,9 +73,19 @@ def can(jobs: list[Job]) -> bool:
     )
 
 
+def bytes_of(job: Job) -> int:
+    """What one more member of a loop adds to the memory, about: weights, batches, answers."""
+    weights = list(job.student.parameters())
+    widest = max(weight.shape[0] for weight in weights)
+    rows = max(4 * job.options["batch_size"], len(job.watched))
+    answers = len(job.run.data.validation) * len(job.run.data.classes)
+    numbers = 5 * sum(weight.numel() for weight in weights) + 3 * rows * widest + answers
+    return numbers * weights[0].element_size()
+
+
 def loop(
     jobs: list[Job], tick: Callable[[int], None] = lambda members: None
-) -> list[list[dict] | LossNotFinite]:
+) -> list[list[dict] | Exception]:
     """Train every job's student in place, all in one loop; each one's history, or its error.
 
     tick: called after each epoch with the number of members.
@@ -73,94 +96,236 @@ def loop(
     examples_at = _examples([_one_of(of_one_seed) for of_one_seed in groups.values()])
     weights, _ = stack_module_state([job.student for job in jobs])
     shape = copy.deepcopy(jobs[0].student).to("meta")
-    optimizer = make_optimizer(weights.values(), options)
-    shuffles = [seeds.generator(seed, "batches") for seed, _ in groups]
+    objective = (_SoftTargets if options["loss"] is None else _OwnLosses)(jobs)
+    optimizer = _Optimizer(weights, jobs)
+    shuffles = [seeds.generator(seed, "batches") for _, seed, _ in groups]
     size = len(jobs[0].examples)
     steps = options["epochs"] * len(batches(torch.arange(size), options["batch_size"]))
     outcomes, step = [[] for _ in jobs], 0
     for epoch in range(1, options["epochs"] + 1):
-        seen = []
+        objective.begin()
         orders = torch.stack([torch.randperm(size, generator=shuffle) for shuffle in shuffles])
         for rows in batches(orders.to(options["device"]), options["batch_size"]):
             if options["stop"] is not None and options["stop"]():
                 raise Stopped
-            set_learning_rate(optimizer, options, step / steps)
             inputs, *said_and_labels = examples_at(rows)
-            logits = _forward(shape, "", weights, inputs, members)
+            with autocast(options):
+                logits = _forward(shape, "", weights, inputs, members)
             labels, said = (
                 None if part is None else part.repeat_interleave(shared, 0)
                 for part in said_and_labels
             )
-            now = [numbers_at(job.options, step / steps) for job in jobs]
-            now = torch.tensor(now, dtype=torch.float64).to(logits).T
-            objectives = _kd_terms(logits, said, labels, *now)
-            optimizer.zero_grad()
-            objectives[0].sum().backward()  # the members share no weight: each has its own
-            optimizer.step()
-            seen.append(objectives.detach())
+            objective.backward(logits, said, labels, step / steps)
+            optimizer.step(step / steps)
             step += 1
-        seen = torch.stack(seen)
         watched = _watch(jobs, shape, weights) if options["watch"] else [None] * members
         for member, history in enumerate(outcomes):
-            if isinstance(history, LossNotFinite):
+            if isinstance(history, Exception):
                 continue
-            at = [column for column in COLUMNS if _has(jobs[member], column)]
-            columns = [0, *(COLUMNS.index(column) + 1 for column in at)]
             try:
-                row = history_row(epoch, step, seen[:, columns, member], at, history)
-            except LossNotFinite as error:
+                row = history_row(epoch, step, *objective.seen(member), history)
+            except Exception as error:  # that of this member; the others go on
                 outcomes[member] = error
                 continue
             if options["watch"]:
                 row["validation_accuracy"] = watched[member]
             history.append(row)
-        if all(isinstance(outcome, LossNotFinite) for outcome in outcomes):
+        if all(isinstance(outcome, Exception) for outcome in outcomes):
             break
         tick(members)
     for member, job in enumerate(jobs):
         own = {name: stacked[member].detach().clone() for name, stacked in weights.items()}
         job.student.load_state_dict(own)
+    _ask(jobs, shape, weights)
     in_order = {id(job): outcome for job, outcome in zip(jobs, outcomes, strict=True)}
     return [in_order[id(job)] for job in given]
 
 
-COLUMNS = ("labels", "teacher", "labels" + RAW, "teacher" + RAW)
+class _SoftTargets:
+    """`losses.kd_terms` of all members at once, with their gradient in closed form.
 
-
-def _has(job: Job, column: str) -> bool:
-    """Whether a member's history has this column: a term of weight 0 is left out."""
-    alpha = job.options["alpha"]
-    return callable(alpha) or (alpha > 0 if column.startswith("labels") else alpha < 1)
-
-
-def _kd_terms(logits: Tensor, said: Tensor | None, labels: Tensor, temperature, alpha) -> Tensor:
-    """`losses.kd_terms` of all members at once: (5, members), the loss first, then COLUMNS.
-
-    logits, said: (members, batch, classes).  labels: (members, batch).
-    temperature, alpha: (members,).
+    d/dz = alpha · (softmax(z) − label) + (1 − alpha) · T · (softmax(z/T) − teacher_T), a mean over
+    the batch each.  (Hinton, Vinyals & Dean 2015, section 2.)
     """
-    each = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
-    from_labels = each.view_as(labels).sum(1) / (labels >= 0).sum(1).clamp(min=1)
-    from_teacher = torch.zeros_like(from_labels)
-    if said is not None:
-        softness = temperature[:, None, None]
-        student = F.log_softmax(logits / softness, dim=2)
-        teacher = F.log_softmax(said / softness, dim=2)
-        divergence = (teacher.exp() * (teacher - student)).sum(2)
-        from_teacher = temperature**2 * divergence.mean(1)
-    raw, weights = torch.stack([from_labels, from_teacher]), torch.stack([alpha, 1 - alpha])
-    weighted = weights * raw
-    said_raw = raw.detach().masked_fill(weights == 0, torch.nan)
-    return torch.cat([weighted.sum(0, keepdim=True), weighted, said_raw])
+
+    names = ("labels", "teacher", "labels" + RAW, "teacher" + RAW)
+
+    def __init__(self, jobs: list[Job]):
+        self.jobs = jobs
+        of_all = [job.options[name] for job in jobs for name in ("temperature", "alpha")]
+        self.fixed = None if any(map(callable, of_all)) else self._numbers(0.0)
+
+    def begin(self) -> None:
+        self.steps = []
+
+    def backward(self, logits: Tensor, said: Tensor | None, labels: Tensor, progress: float):
+        """logits, said: (members, batch, classes).  labels: (members, batch)."""
+        numbers = self._numbers(progress) if self.fixed is None else self.fixed
+        if numbers.device != logits.device:
+            numbers = numbers.to(logits.device, non_blocking=True)
+            self.fixed = None if self.fixed is None else numbers
+        with torch.no_grad():
+            terms, gradient = self._terms(logits, said, labels, *numbers)
+        logits.backward(gradient.to(logits.dtype))  # the members share no weight: each has its own
+        self.steps.append(terms)
+
+    def seen(self, member: int) -> tuple[Tensor, list[str]]:
+        """A member's loss and terms (steps, 1 + terms) in this epoch, and the terms' names."""
+        names = [name for name in self.names if self._has(self.jobs[member], name)]
+        if isinstance(self.steps, list):  # to the CPU in one piece: a GPU is waited for once
+            self.steps = torch.stack(self.steps).cpu()
+        columns = [0, *(self.names.index(name) + 1 for name in names)]
+        return self.steps[:, columns, member], names
+
+    def _numbers(self, progress: float) -> Tensor:
+        now = [numbers_at(job.options, progress) for job in self.jobs]
+        double = self.jobs[0].options["precision"] == "float64"
+        return torch.tensor(now, dtype=torch.float64 if double else torch.float32).T.contiguous()
+
+    @staticmethod
+    def _has(job: Job, name: str) -> bool:
+        """Whether a member's history has this column: a term of weight 0 is left out."""
+        alpha = job.options["alpha"]
+        return callable(alpha) or (alpha > 0 if name.startswith("labels") else alpha < 1)
+
+    @staticmethod
+    def _terms(logits, said, labels, temperature, alpha) -> tuple[Tensor, Tensor]:
+        """(5, members), the loss first, then `names`; and d loss / d logits."""
+        logits = logits.to(temperature.dtype)
+        labelled = (labels >= 0).unsqueeze(2)
+        rows = labelled.sum(1, keepdim=True).clamp(min=1)
+        own, right = F.log_softmax(logits, dim=2), labels.clamp(min=0).unsqueeze(2)
+        from_labels = -(own.gather(2, right) * labelled).sum(1, keepdim=True) / rows
+        one = torch.zeros_like(own).scatter_(2, right, 1.0)
+        weight, softness = alpha[:, None, None], temperature[:, None, None]
+        gradient = (own.exp() - one) * (labelled * weight / rows)
+        from_labels = from_labels[:, 0, 0]
+        from_teacher = torch.zeros_like(from_labels)
+        if said is not None:
+            student = F.log_softmax(logits / softness, dim=2)
+            teacher = F.log_softmax(said / softness, dim=2)
+            soft = teacher.exp()
+            from_teacher = temperature**2 * (soft * (teacher - student)).sum(2).mean(1)
+            gradient += (student.exp() - soft) * ((1 - weight) * softness / logits.shape[1])
+        raw, weights = torch.stack([from_labels, from_teacher]), torch.stack([alpha, 1 - alpha])
+        weighted = weights * raw
+        said_raw = raw.masked_fill(weights == 0, torch.nan)
+        return torch.cat([weighted.sum(0, keepdim=True), weighted, said_raw]), gradient
+
+
+class _OwnLosses:
+    """The members' own losses, each called with plain numbers, as in a single run."""
+
+    def __init__(self, jobs: list[Job]):
+        self.jobs, self.names = jobs, [None] * len(jobs)
+        self.errors: dict[int, Exception] = {}
+
+    def begin(self) -> None:
+        self.steps = [[] for _ in self.jobs]
+
+    def backward(self, logits: Tensor, said: Tensor | None, labels: Tensor, progress: float):
+        """As in `_SoftTargets`; an error of one member's loss is kept, the others go on."""
+        losses = []
+        for member, job in enumerate(self.jobs):
+            if member in self.errors:
+                continue
+            answers = {} if said is None else {None: said[member]}
+            try:
+                with autocast(job.options):
+                    terms = logit_terms(
+                        job.options, progress, logits[member], answers, labels[member]
+                    )
+                columns = columns_of(terms, self.names[member])
+            except Exception as error:
+                self.errors[member] = error
+                continue
+            self.names[member] = list(columns)
+            losses.append(sum(weighted for weighted, _ in terms.values()))
+            row = [part.detach().to(losses[-1]) for part in columns.values()]
+            self.steps[member].append(torch.stack([losses[-1].detach(), *row]))
+        (sum(losses) if losses else 0 * logits.sum()).backward()
+
+    def seen(self, member: int) -> tuple[Tensor, list[str]]:
+        """A member's loss and terms (steps, 1 + terms) in this epoch, and the terms' names."""
+        if member in self.errors:
+            raise self.errors[member]
+        return torch.stack(self.steps[member]), self.names[member]
+
+
+class _Optimizer:
+    """Adam over all members at once; each rate's members, which stand side by side, are a group."""
+
+    def __init__(self, weights: dict[str, Tensor], jobs: list[Job]):
+        self.weights, self.parts, at = list(weights.values()), [], 0
+        for _, alike in itertools.groupby(jobs, key=_rate):
+            options = [job.options for job in alike]
+            members = slice(at, at := at + len(options))
+            views = [weight.detach()[members].requires_grad_() for weight in self.weights]
+            optimizer = make_optimizer(views, options[0])
+            self.parts.append((members, views, options[0], optimizer))
+
+    def step(self, progress: float) -> None:
+        for members, views, options, optimizer in self.parts:
+            set_learning_rate(optimizer, options, progress)
+            for view, weight in zip(views, self.weights, strict=True):
+                view.grad = weight.grad[members]
+            optimizer.step()
+        for weight in self.weights:
+            weight.grad = None
+
+
+def _rate(job: Job) -> float | int:
+    rate = job.options["learning_rate"]
+    return id(rate) if callable(rate) else rate
+
+
+def _keeps_nothing(loss: Callable) -> bool:
+    """Whether a loss keeps nothing from call to call, as far as can be seen.
+
+    Members call it in another order than runs that follow each other: so it has to be a plain
+    function that encloses numbers, words, tensors, or functions of the same kind.
+    """
+    if isinstance(loss, functools.partial):
+        parts = [loss.func, *loss.args, *loss.keywords.values()]
+    elif isinstance(loss, FunctionType) and not loss.__dict__:
+        parts = [cell.cell_contents for cell in loss.__closure__ or ()]
+        parts += [*(loss.__defaults__ or ()), *(loss.__kwdefaults__ or {}).values()]
+    else:
+        return False
+    return all(
+        part is None
+        or isinstance(part, (bool, int, float, str, Tensor))
+        or (isinstance(part, (FunctionType, functools.partial)) and _keeps_nothing(part))
+        for part in parts
+    )
+
+
+def _draws(job: Job) -> bool:
+    """Whether a loss draws chance, or fails: members would share what each run draws by itself."""
+    options, said = job.options, job.answers[:TRIED]
+    logits, labels = torch.zeros_like(said, requires_grad=True), job.examples.labels[:TRIED]
+    with torch.random.fork_rng(devices=[]):
+        before = torch.get_rng_state()
+        try:
+            options["loss"](logits, said, labels, *numbers_at(options, 0.0))
+        except Exception:  # in turn, it becomes the error of that run
+            return True
+        return not torch.equal(before, torch.get_rng_state())
 
 
 def _groups(jobs: list[Job]) -> dict[tuple, list[Job]]:
-    """The jobs that see the same batches, by seed and examples; each alone where counts differ."""
+    """The jobs that see the same batches, by rate, seed and examples; alone where counts differ.
+
+    Those of one learning rate stand side by side.
+    """
+    rates = list(dict.fromkeys(map(_rate, jobs)))
+    jobs = sorted(jobs, key=lambda job: rates.index(_rate(job)))
     groups: dict[tuple, list[Job]] = {}
     for job in jobs:
-        groups.setdefault((job.options["seed"], id(job.examples)), []).append(job)
+        key = (_rate(job), job.options["seed"], id(job.examples))
+        groups.setdefault(key, []).append(job)
     if len({len(members) for members in groups.values()}) > 1:
-        return {(job.options["seed"], number): [job] for number, job in enumerate(jobs)}
+        return {(None, job.options["seed"], number): [job] for number, job in enumerate(jobs)}
     return groups
 
 
@@ -231,10 +396,27 @@ def _watch(jobs: list[Job], shape: nn.Module, weights: dict) -> list[float]:
     """Each member's accuracy on the watched validation examples (the same for all)."""
     watched, device = jobs[0].watched, jobs[0].options["device"]
     inputs = cast(watched.inputs, jobs[0].options["precision"]).to(device)
-    with torch.no_grad():
+    with torch.no_grad(), autocast(jobs[0].options):
         logits = _forward(shape, "", weights, inputs.unsqueeze(0), len(jobs))
     right = logits.argmax(-1).cpu() == watched.labels
     return right.float().mean(1).tolist()
+
+
+def _ask(jobs: list[Job], shape: nn.Module, weights: dict) -> None:
+    """Keep what each trained student says about the validation split, where all share one."""
+    splits = {id(job.run.data.validation): job.run.data.validation for job in jobs}
+    first, *others = (split.inputs for split in splits.values())
+    if not all(other is first or torch.equal(other, first) for other in others):
+        return
+    device, precision = jobs[0].options["device"], jobs[0].options["precision"]
+    with torch.no_grad():
+        parts = [
+            _forward(shape, "", weights, cast(part, precision).to(device).unsqueeze(0), len(jobs))
+            for part in first.split(signals.BATCH)
+        ]
+    logits = torch.cat([part.cpu() for part in parts], dim=1)
+    for job, own in zip(jobs, logits, strict=True):
+        job.validation_logits = own
 
 
 def _is_plain(part: nn.Module) -> bool:

@@ -139,8 +139,8 @@ def finish(job: Job, history: list[dict], seconds: float) -> Run:
     run = job.run
     run.history, run.seconds = pd.DataFrame(history or EMPTY), seconds
     run.finished = len(history) == job.options["epochs"]
-    run.student.eval()
-    run.scores = run.score("validation")
+    run.student.to(memory_format=torch.contiguous_format).eval()
+    run.scores = run.score("validation", logits=job.validation_logits)
     return run
 
 
@@ -163,6 +163,8 @@ def loop(job: Job) -> list[dict]:
     torch.manual_seed(seeds.stream(options["seed"], "dropout"))
     steps_an_epoch = len(batches(torch.arange(len(labels)), options["batch_size"]))
     tapped = sorted({match.student_layer for match in job.links})
+    if models.channels_last(student, job.examples.inputs[:2]) is not student:
+        student.to(memory_format=torch.channels_last)
     history, done = [], 0
 
     def terms_of(rows: Tensor, stage: dict, progress: float) -> dict[str, tuple]:
@@ -170,9 +172,9 @@ def loop(job: Job) -> list[dict]:
         if options["augment"] is not None:
             batch = _augmented(batch, options["augment"])
         said = _teacher_says(job, batch, rows, kept)
-        with _autocast(options):
+        with autocast(options):
             logits = signals.logits_of(student(batch))
-            terms = _logit_terms(stage, progress, logits, said, labels.index_select(0, rows))
+            terms = logit_terms(stage, progress, logits, said, labels.index_select(0, rows))
             return terms | _match_terms(job, stage, progress, seen_by_student, said)
 
     bar = tqdm(
@@ -197,7 +199,7 @@ def loop(job: Job) -> list[dict]:
                         optimizer.zero_grad()
                         loss.backward()
                         optimizer.step()
-                        columns = _columns(terms, names)
+                        columns = columns_of(terms, names)
                         names = list(columns)
                         row = [part.detach().to(loss) for part in columns.values()]
                         seen.append(torch.stack([loss.detach(), *row]))
@@ -309,7 +311,7 @@ def _teacher_says(job: Job, batch: Tensor, rows: Tensor, kept: dict) -> dict:
 
 # Terms: name -> (weighted, raw); raw is None where the weight is unknown, NaN where it was not
 # computed, for a weight of 0.
-def _logit_terms(stage, progress, logits, said: dict, labels) -> dict[str, tuple]:
+def logit_terms(stage, progress, logits, said: dict, labels) -> dict[str, tuple]:
     if stage["loss"] == MATCH_ONLY:
         return {}
     temperature, alpha = numbers_at(stage, progress)
@@ -346,7 +348,7 @@ def _match_terms(job, stage, progress, seen_by_student, said: dict) -> dict[str,
     return terms
 
 
-def _columns(terms: dict[str, tuple], before: list[str] | None) -> dict[str, Tensor]:
+def columns_of(terms: dict[str, tuple], before: list[str] | None) -> dict[str, Tensor]:
     """The terms as columns of the history; the same ones at every step of a stage."""
     columns = {name: weighted for name, (weighted, _) in terms.items()}
     columns |= {name + RAW: raw for name, (_, raw) in terms.items() if raw is not None}
@@ -427,7 +429,8 @@ def _threads_that_pay(jobs: list[Job]) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _autocast(options: dict):
+def autocast(options: dict):
+    """bf16 where it was asked for."""
     if options["precision"] != "bf16":
         return contextlib.nullcontext()
     return torch.autocast(torch.device(options["device"]).type, torch.bfloat16)

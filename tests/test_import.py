@@ -32,6 +32,7 @@ ORDER = [
     "saved",
     "training",
     "together",
+    "processes",
     "verdicts",
     "sweeps",
 ]

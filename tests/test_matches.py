@@ -187,7 +187,7 @@ def test_a_stage_takes_what_it_does_not_name_from_outside():
 
 def test_a_record_with_features_teaches_as_its_teacher_does(tmp_path):
     signal = kdlab.record(TEACHER, DATA.train, layers=["pool"])
-    signal.save(tmp_path / "answers.safetensors")
+    signal.save(tmp_path / "answers.safetensors", precision="float32")
     loaded = kdlab.Signal.load(tmp_path / "answers.safetensors")
     assert list(loaded.features) == ["pool"]
     assert same(distill([HINT], teacher=loaded), distill([HINT]))

@@ -99,10 +99,32 @@ def noisy(seed):
     return replace(SHARED, train=replace(SHARED.train, labels=labels))
 
 
+def with_an_if(student_logits, teacher_logits, labels, temperature, alpha):
+    assert isinstance(temperature, float) and isinstance(alpha, float)
+    if alpha > 0.5:
+        return kdlab.losses.kd_loss(student_logits, teacher_logits, labels, temperature, alpha)
+    terms = kdlab.losses.kd_terms(student_logits, teacher_logits, labels, temperature, alpha)
+    return terms | {"small": 0.01 * student_logits.square().mean()}
+
+
+def scaled(factor):
+    def loss(student_logits, teacher_logits, labels, temperature, alpha):
+        kd = kdlab.losses.kd_loss(student_logits, teacher_logits, labels, temperature, alpha)
+        return factor * kd
+
+    return loss
+
+
 SHARED = toy()
 WITH_TRANSFER = toy(train=30, unlabelled=25)
 ODD = {
     "a rate that follows progress": {"learning_rate": rate},
+    "a loss with an if": {"loss": with_an_if, "alpha": 0.3},
+    "the other branch of it": {"loss": with_an_if, "alpha": 0.7},
+    "a loss with a number of its own": {"loss": scaled(3.0)},
+    "alpha and temperature that follow progress": {
+        "alpha": kdlab.schedules.linear(1, 0), "temperature": kdlab.schedules.cosine(8, 1),
+    },
     "transfer": {"data": WITH_TRANSFER, "transfer": True},
     "transfer without labels in most batches": {
         "data": WITH_TRANSFER, "transfer": True, "batch_size": 3, "alpha": 0.5,
@@ -136,6 +158,54 @@ def test_odd_settings_agree_too(case, precision, tolerance):
         assert list(history[0]) == list(run.history)
         seen = [row.get("validation_accuracy", 0) for row in history]
         assert np.allclose(seen, run.history.get("validation_accuracy", 0))
+
+
+GRIDS = {
+    "alpha and temperature": [{"alpha": a, "temperature": t} for a in (0, 0.4, 1) for t in (1, 9)],
+    "rates": [{"learning_rate": 0.003}, {"learning_rate": rate}, {"learning_rate": 0.01}],
+    "rates by alpha": [
+        {"learning_rate": r, "alpha": a} for a in (0.2, 0.9) for r in (0.01, rate, 0.001)
+    ],
+    "losses": [
+        {"loss": loss, "alpha": a} for loss in (with_an_if, scaled(0.5)) for a in (0.2, 0.9)
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", GRIDS)
+@pytest.mark.parametrize(("precision", "tolerance"), [("float64", 1e-9), ("float32", 1e-4)])
+def test_members_may_differ_in_each_of_these(case, precision, tolerance):
+    options = {"epochs": 5, "batch_size": 16, "data": SHARED, "precision": precision}
+    made = [job for own in GRIDS[case] for job in prepared(**options, **own)]
+    single = [run for own in GRIDS[case] for run in in_turn(**options, **own)]
+    assert together.can(made)
+    histories = together.loop(made)
+    assert largest_gap(made, single) < tolerance
+    for job, history, run in zip(made, histories, single, strict=True):
+        assert list(history[0]) == list(run.history)
+        assert job.run.logits().allclose(job.validation_logits, atol=tolerance)
+
+
+def test_bf16_members_are_near_their_single_runs_and_are_float32_afterwards():
+    options = {"epochs": 5, "batch_size": 16, "learning_rate": 0.01}
+    made = prepared(precision="bf16", **options)
+    assert together.can(made)
+    together.loop(made)
+    assert 0 < largest_gap(made, in_turn(**options)) < 0.1
+    assert all(job.student.hidden.weight.dtype == torch.float32 for job in made)
+
+
+def test_an_error_of_one_members_loss_leaves_the_others_alone():
+    def bursting(student_logits, teacher_logits, labels, temperature, alpha):
+        if alpha == 0.5 and student_logits.abs().max() > 0.5:
+            raise ArithmeticError("too large")
+        return kdlab.losses.kd_loss(student_logits, teacher_logits, labels, temperature, alpha)
+
+    options = {"epochs": 5, "batch_size": 16, "data": SHARED, "loss": bursting}
+    made = prepared(**options, alpha=0.4) + prepared(**options, alpha=0.5)
+    outcomes = together.loop(made)
+    assert [isinstance(one, ArithmeticError) for one in outcomes] == 3 * [False] + 3 * [True]
+    assert largest_gap(made[:3], in_turn(**options, alpha=0.4)) < 1e-4
 
 
 def test_members_differ_from_each_other():
@@ -180,8 +250,19 @@ class OwnSequential(nn.Sequential):
         return 2 * super().forward(inputs)
 
 
-def usual(student_logits, teacher_logits, labels, temperature, alpha):
-    return kdlab.losses.kd_loss(student_logits, teacher_logits, labels, temperature, alpha)
+def noisy_loss(student_logits, teacher_logits, labels, temperature, alpha):
+    noise = 0.1 * torch.randn_like(student_logits)
+    return kdlab.losses.kd_loss(student_logits + noise, teacher_logits, labels, temperature, alpha)
+
+
+def counting_loss():
+    calls = []
+
+    def loss(student_logits, teacher_logits, labels, temperature, alpha):
+        calls.append(1)
+        return kdlab.losses.kd_loss(student_logits, teacher_logits, labels, temperature, alpha)
+
+    return loss
 
 
 def other_size(seed):
@@ -202,11 +283,11 @@ NO = {
     "tied layers": {"student": tied},
     "a hook": {"student": hooked},
     "frozen layers": {"student": frozen},
-    "a loss of its own": {"loss": usual},
+    "a loss that draws chance": {"loss": noisy_loss},
+    "a loss that counts its calls": {"loss": counting_loss()},
     "augmentation": {"augment": lambda inputs: inputs},
     "augmentation without a teacher": {"augment": lambda inputs: inputs, "alpha": 1},
     "an optimizer of its own": {"optimizer": torch.optim.SGD},
-    "bf16": {"precision": "bf16"},
     "draws of several sizes": {"data": other_size},
     "several validations": {"data": other_validation},
 }

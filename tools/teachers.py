@@ -59,7 +59,7 @@ def record_answers(data: kdlab.data.Data) -> None:
     for checkpoint in CHECKPOINTS:
         teacher = kdlab.load_teacher(NAME, checkpoint)
         signal = kdlab.record(teacher, everything, f"{NAME} {checkpoint}")
-        signal.save(folder / f"{signal.teacher[:16]}.safetensors")
+        signal.save(folder / f"{signal.teacher[:16]}.safetensors", precision="float32")
 
 
 def main(epochs: int = EPOCHS, train: int | None = None) -> dict:
