@@ -33,7 +33,7 @@ class Size:
         return kdlab.load_data("fashion-mnist", train=self.examples, validation=self.validation)
 
 
-FULL, SHORT = Size(), Size(epochs=2, pairs=3, rounds=1, short=True)
+FULL, SHORT = Size(), Size(examples=3_000, epochs=2, pairs=3, rounds=1, short=True)
 
 
 @dataclass(frozen=True)
