@@ -12,6 +12,7 @@ import pickle
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from types import SimpleNamespace
 
 import cloudpickle
@@ -31,7 +32,7 @@ START = 5.0  # seconds until new workers have loaded torch; they stay for joblib
 STAYS = 240.0
 WORKER = 700_000_000  # bytes that a worker takes before its data
 LARGE = 100_000  # bytes of a tensor that workers read from one shared place
-TRIES = 3  # how often a unit is sent, where its worker is killed
+TRIES = 3  # how often units are sent whose workers are killed, with none done in between
 _last_used = -math.inf
 
 
@@ -116,15 +117,16 @@ def run(
             for number, packed in results:
                 if number not in left:  # a cluster may run a unit twice
                     continue
-                _last_used = time.monotonic()
+                _last_used, tries = time.monotonic(), 0
                 yield from zip(left.pop(number), pickle.loads(packed), strict=True)
                 if left and stop is not None and stop():
                     raise training.Stopped
-        except BrokenProcessPool as error:
+        except (BrokenProcessPool, CancelledError) as error:  # on this machine, on a cluster
             tries += 1
             if tries < TRIES:
                 continue
-            reason = f"its worker process was killed {TRIES} times: {str(error).splitlines()[0]}"
+            said = (str(error) or type(error).__name__).splitlines()[0]
+            reason = f"its worker process was killed {TRIES} times: {said}"
             for unit in left.values():
                 yield from ((job, Outcome(error=reason)) for job in unit)
             return

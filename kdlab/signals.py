@@ -1,9 +1,11 @@
 """What a teacher says about each example: computed once, kept, shareable."""
 
+import contextlib
+import contextvars
 import hashlib
 import weakref
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -246,7 +248,8 @@ def _record(path: Path, changed: int) -> Signal:
 def ask(model: nn.Module, inputs: Tensor, device: str = "cpu") -> Tensor:
     """A model's logits for inputs, on the CPU: eval mode, no gradients, the model unchanged."""
     with listening(model, device) as there, torch.no_grad():
-        there = models.channels_last(there, inputs[:2])
+        if len(inputs) > BATCH // 4:  # a copy is made, which does not pay for a few
+            there = models.channels_last(there, inputs[:2])
         parts = [logits_of(there(part.to(device))).cpu() for part in inputs.split(BATCH)]
     return torch.cat(parts)
 
@@ -254,8 +257,30 @@ def ask(model: nn.Module, inputs: Tensor, device: str = "cpu") -> Tensor:
 # ---------------------------------------------------------------- fingerprints
 
 
+_known: contextvars.ContextVar[dict | None] = contextvars.ContextVar("known", default=None)
+
+
+@contextlib.contextmanager
+def unchanged() -> Iterator[None]:
+    """Within this block no model that is asked changes: its fingerprint is made only once."""
+    outer = _known.set({})
+    try:
+        yield
+    finally:
+        _known.reset(outer)
+
+
 def fingerprint(model: nn.Module) -> str:
     """A hash of a model's structure, plain attributes and weights."""
+    known = _known.get()
+    if known is None:
+        return _fingerprint(model)
+    if id(model) not in known:
+        known[id(model)] = (model, _fingerprint(model))  # the model too, so that its id stays its
+    return known[id(model)][1]
+
+
+def _fingerprint(model: nn.Module) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for name, module in model.named_modules():
         plain = {

@@ -16,7 +16,7 @@ import torch
 from tqdm import tqdm
 
 from kdlab import data as data_sets
-from kdlab import models, processes, together, training, verdicts
+from kdlab import models, processes, signals, together, training, verdicts
 from kdlab.data import Data
 from kdlab.errors import Refusal, whole
 from kdlab.jobs import NOT_SETTINGS, Job, checked, prepare
@@ -250,7 +250,8 @@ def sweep(
     trainer = _Trainer(engine, drawn, saved, stop, bar)
     done = trainer.done
     try:
-        trainer.train(list(plans.values()))
+        with signals.unchanged():
+            trainer.train(list(plans.values()))
     except KeyboardInterrupt:
         if not done:
             raise
