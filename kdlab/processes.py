@@ -65,12 +65,15 @@ def workers(jobs: Sequence[Job]) -> int:
     return max(1, min(wanted or joblib.cpu_count(), len(jobs), fit))
 
 
-def pays(jobs: Sequence[Job]) -> bool:
-    """Whether workers would be done sooner than this process, by the measured cost of a step."""
-    at_once, costs, in_turn = workers(jobs), {}, 0.0
+def pays(jobs: Sequence[Job], seconds: float | None = None) -> bool:
+    """Whether workers would be done sooner than this process.
+
+    seconds: what one of these jobs took; None estimates it by the cost of a step.
+    """
+    at_once, costs, in_turn = workers(jobs) if jobs else 1, {}, len(jobs) * (seconds or 0.0)
     if at_once < 2:
         return False
-    for job in jobs:
+    for job in [] if seconds is not None else jobs:
         sizes = tuple(weight.shape for weight in job.student.parameters())
         kind = (job.run.settings["student"], sizes, job.options["batch_size"])
         if kind not in costs:

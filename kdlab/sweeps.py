@@ -380,17 +380,37 @@ class _Trainer:
             if len(alike) > 1:
                 for part in self._that_fit(group):
                     self._in_one_loop(part)
-        if lone and self.engine == "auto" and self.stop is None and self._pays(lone):
-            self._on_processes(lone)
+        if lone:
+            self._one_by_one(lone)
+
+    def _one_by_one(self, plans: list[_Plan]) -> None:
+        """Students that train alone: on processes as soon as what is left would pay for them."""
+        with training.alone(plans[0].options):
+            first = [plan.prepare(*next(iter(self.drawn.items()))) for plan in plans]
+        may = self.engine == "auto" and self.stop is None
+        may = may and all(job.options["device"] == "cpu" for job in first)
+        if may and processes.pays([job for job in first for _ in self.drawn]):
+            self._on_processes(plans)
             return
-        for plan in lone:
-            self._in_turn(self._jobs([plan]))
+        measured: list[float] = []
+        for number, plan in enumerate(plans):
+            jobs = self._jobs([plan])
+            for at, (key, job) in enumerate(jobs.items()):
+                self._in_turn({key: job})
+                measured.append(self.done[key].seconds)  # matches and the loss's own cost with it
+                left = len(jobs) - at - 1 + (len(plans) - number - 1) * len(self.drawn)
+                warm = may and len(measured) > 1  # the first loads what torch loads at a first step
+                if warm and processes.pays([job] * left, min(measured)):
+                    self._on_processes(plans[number:])
+                    return
 
     def _jobs(self, plans: Sequence[_Plan]) -> dict[tuple[_Plan, int], Job]:
-        """The jobs of these plans that are not saved already."""
+        """The jobs of these plans that are neither done nor saved already."""
         jobs = {}
         for plan in plans:
             for seed, data in self.drawn.items():
+                if (plan, seed) in self.done:
+                    continue
                 job = plan.prepare(seed, data)
                 if (run := self.saved.load(job)) is None:
                     jobs[plan, seed] = job
@@ -441,13 +461,6 @@ class _Trainer:
                     if len(outcome) < job.options["epochs"]:
                         raise KeyboardInterrupt
                 self._keep(key, job, outcome, time.perf_counter() - started)
-
-    def _pays(self, plans: list[_Plan]) -> bool:
-        """Whether worker processes would be done sooner, by the cost of a step of each plan."""
-        with training.alone(plans[0].options):
-            first = [plan.prepare(*next(iter(self.drawn.items()))) for plan in plans]
-            on_cpu = all(job.options["device"] == "cpu" for job in first)
-            return on_cpu and processes.pays([job for job in first for _ in self.drawn])
 
     def _on_processes(self, plans: Sequence[_Plan]) -> None:
         jobs: dict[tuple[_Plan, int], Job] = {}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from kdlab import layers, losses, models, scores, seeds, signals
@@ -408,25 +409,40 @@ def carry_out(work: Callable, job: "Job | list[Job]"):
         ) from error
 
 
-SMALL_STEP = 50_000_000  # products a step; two threads gain nothing below it
+SMALL_STEP = 30_000_000  # multiply-adds forward; two threads gain nothing below it
 
 
 @contextlib.contextmanager
 def _threads_that_pay(jobs: list[Job]) -> Iterator[None]:
-    """One thread for small students without convolutions.
+    """One thread where a step is small.
 
     Threads that share small products mostly wait for each other: on a busy machine a step then
     takes ten times as long.
     """
-    weights = [weight for job in jobs for weight in job.student.parameters()]
-    products = jobs[0].options["batch_size"] * sum(weight.numel() for weight in weights)
     before = torch.get_num_threads()
-    if products < SMALL_STEP and all(weight.ndim <= 2 for weight in weights):
+    if before > 1 and sum(map(_products, jobs)) < SMALL_STEP:
         torch.set_num_threads(1)
     try:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _products(job: Job) -> int:
+    """Multiply-adds of a student's pass over one batch, by torch's own counter."""
+    weights, batch = list(job.student.parameters()), job.options["batch_size"]
+    if all(weight.ndim <= 2 for weight in weights):
+        return batch * sum(weight.numel() for weight in weights)
+    one = cast(job.examples.inputs[:1], job.options["precision"]).to(job.options["device"])
+    counter = FlopCounterMode(display=False)
+    with (
+        torch.random.fork_rng(devices=[]),
+        torch.no_grad(),
+        models.listening(job.student, job.options["device"]) as student,
+        counter,
+    ):
+        student(one)
+    return batch * counter.get_total_flops() // 2
 
 
 def autocast(options: dict):
