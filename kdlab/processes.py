@@ -30,6 +30,7 @@ from kdlab.runs import Run
 
 START = 5.0  # seconds until new workers have loaded torch; they stay for joblib's five minutes
 STAYS = 240.0
+WARM = 0.5  # seconds worth saving where workers are there already: each job travels there and back
 WORKER = 700_000_000  # bytes that a worker takes before its data
 LARGE = 100_000  # bytes of a tensor that workers read from one shared place
 TRIES = 3  # how often units are sent whose workers are killed, with none done in between
@@ -80,7 +81,7 @@ def pays(jobs: Sequence[Job], seconds: float | None = None) -> bool:
             costs[kind] = _seconds_a_step(job)
         steps = math.ceil(len(job.examples) / job.options["batch_size"]) * job.options["epochs"]
         in_turn += costs[kind] * steps
-    start = 0.0 if time.monotonic() - _last_used < STAYS else START
+    start = WARM if time.monotonic() - _last_used < STAYS else START
     return in_turn * (1 - 1 / at_once) > start
 
 

@@ -612,9 +612,12 @@ def test_what_is_watched_is_spread_over_validation():
     assert len(job.watched) == 9 and job.watched.labels.bincount(minlength=3).min() >= 2
 
 
-@pytest.mark.parametrize(("student", "inside"), [("mlp-8", 1), ("cnn-small", 2)])
-def test_small_students_train_on_one_thread_and_the_callers_count_is_put_back(student, inside):
-    data = kdlab.load_data((torch.randn(30, 1, 8, 8), torch.arange(30) % 3))
+@pytest.mark.parametrize(
+    ("student", "side", "inside"),
+    [("mlp-8", 28, 1), ("cnn-small", 8, 1), ("cnn-small", 28, 2), ("mlp-2000", 28, 2)],
+)
+def test_small_steps_take_one_thread_and_the_callers_count_is_put_back(student, side, inside):
+    data = kdlab.load_data((torch.randn(30, 1, side, side), torch.arange(30) % 3))
     seen = []
     torch.set_num_threads(2)
     try:
