@@ -153,7 +153,7 @@ def test_auto_chooses_by_the_cost_of_a_step(student, step, engine, monkeypatch):
 
 
 def test_workers_that_run_already_pay_sooner(monkeypatch):
-    monkeypatch.setattr(processes, "_seconds_a_step", lambda job: 1.0)
+    monkeypatch.setattr(processes, "_seconds_a_step", lambda job: 0.05)
     chosen = []
     for used in (-1e9, time.monotonic()):
         monkeypatch.setattr(processes, "_last_used", used)
