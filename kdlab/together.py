@@ -6,10 +6,9 @@ also share the product of their first layer. Each member equals its single run u
 (a test holds it so).
 """
 
-import copy
 import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FunctionType
 
 import torch
@@ -94,10 +93,9 @@ def loop(
     given, jobs = jobs, [job for members in groups.values() for job in members]
     options, members, shared = jobs[0].options, len(jobs), len(jobs) // len(groups)
     examples_at = _examples([_one_of(of_one_seed) for of_one_seed in groups.values()])
-    weights, _ = stack_module_state([job.student for job in jobs])
-    shape = copy.deepcopy(jobs[0].student).to("meta")
+    students = _Stack([job.student for job in jobs])
     objective = (_SoftTargets if options["loss"] is None else _OwnLosses)(jobs)
-    optimizer = _Optimizer(weights, jobs)
+    optimizer = _Optimizer(students, jobs)
     shuffles = [seeds.generator(seed, "batches") for _, seed, _ in groups]
     size = len(jobs[0].examples)
     steps = options["epochs"] * len(batches(torch.arange(size), options["batch_size"]))
@@ -109,16 +107,18 @@ def loop(
             if options["stop"] is not None and options["stop"]():
                 raise Stopped
             inputs, *said_and_labels = examples_at(rows)
-            with autocast(options):
-                logits = _forward(shape, "", weights, inputs, members)
             labels, said = (
                 None if part is None else part.repeat_interleave(shared, 0)
                 for part in said_and_labels
             )
-            objective.backward(logits, said, labels, step / steps)
+            with autocast(options):
+                logits = students.forward(inputs)
+            gradient = objective.gradient(logits, said, labels, step / steps)
+            with autocast(options):
+                students.backward(gradient.to(logits.dtype))
             optimizer.step(step / steps)
             step += 1
-        watched = _watch(jobs, shape, weights) if options["watch"] else [None] * members
+        watched = _watch(jobs, students) if options["watch"] else [None] * members
         for member, history in enumerate(outcomes):
             if isinstance(history, Exception):
                 continue
@@ -134,11 +134,101 @@ def loop(
             break
         tick(members)
     for member, job in enumerate(jobs):
-        own = {name: stacked[member].detach().clone() for name, stacked in weights.items()}
+        own = {name: stacked[member].clone() for name, stacked in students.weights.items()}
         job.student.load_state_dict(own)
-    _ask(jobs, shape, weights)
+    _ask(jobs, students)
     in_order = {id(job): outcome for job, outcome in zip(jobs, outcomes, strict=True)}
     return [in_order[id(job)] for job in given]
+
+
+class _Stack:
+    """Students side by side: one pass forward and one back over all of them, without a graph.
+
+    Values stand as (members, numbers, batch), so that the product of a first layer that several
+    members share comes out member by member, and no pass has to copy.
+    """
+
+    def __init__(self, students: list[nn.Module]):
+        stacked, _ = stack_module_state(students)
+        self.weights = {name: weight.detach() for name, weight in stacked.items()}
+        self.gradients = {name: torch.empty_like(part) for name, part in self.weights.items()}
+        self.layers = list(_in_order(students[0], ""))
+        self.kept: list[Tensor] = []
+
+    def forward(self, inputs: Tensor, keep: bool = True) -> Tensor:
+        """Logits (members, classes, batch) of inputs (groups, batch, ...).
+
+        A group is the members next to each other that share these inputs.
+        keep: whether a pass back follows.
+        """
+        now, kept = inputs.flatten(2).transpose(1, 2), []
+        for name, layer in self.layers:
+            before = now
+            if isinstance(layer, nn.Linear):
+                weight = _by_group(self.weights[name + "weight"], now)
+                if layer.bias is None:
+                    now = weight @ now
+                else:
+                    bias = _by_group(self.weights[name + "bias"].unsqueeze(2), now)
+                    now = torch.baddbmm(bias, weight, now)
+                now = now.unflatten(1, (-1, layer.out_features)).flatten(0, 1)
+                kept.append(before)
+            else:
+                now = layer(before.clone() if getattr(layer, "inplace", False) else before)
+                kept.append(before if isinstance(layer, nn.GELU) else now)
+        if keep:
+            self.kept = kept
+        return now
+
+    def backward(self, gradient: Tensor) -> None:
+        """From d loss / d logits (members, classes, batch) to `gradients`."""
+        for at in reversed(range(len(self.layers))):
+            (name, layer), kept = self.layers[at], self.kept[at]
+            if not isinstance(layer, nn.Linear):
+                gradient = BACK[type(layer)](gradient, kept, layer)
+                continue
+            made = _by_group(gradient, kept), kept.transpose(1, 2)
+            of_weight = _by_group(self.gradients[name + "weight"], kept)
+            if torch.is_autocast_enabled(gradient.device.type):
+                of_weight.copy_(torch.bmm(*made))
+            else:
+                torch.bmm(*made, out=of_weight)
+            if layer.bias is not None:
+                self.gradients[name + "bias"].copy_(gradient.sum(2))
+            if at > self.first:
+                gradient = self.weights[name + "weight"].transpose(1, 2) @ gradient
+            else:
+                return
+
+    @functools.cached_property
+    def first(self) -> int:
+        """The place of the first layer with weights: nothing before it needs a gradient."""
+        return next(at for at, (_, layer) in enumerate(self.layers) if isinstance(layer, nn.Linear))
+
+
+# Activations backwards, from what `_Stack` kept: GELU's input, the others' output.
+BACK = {
+    nn.ReLU: lambda gradient, kept, layer: torch.ops.aten.threshold_backward(gradient, kept, 0),
+    nn.Tanh: lambda gradient, kept, layer: torch.ops.aten.tanh_backward(gradient, kept),
+    nn.Sigmoid: lambda gradient, kept, layer: torch.ops.aten.sigmoid_backward(gradient, kept),
+    nn.GELU: lambda gradient, kept, layer: torch.ops.aten.gelu_backward(
+        gradient, kept, approximate=layer.approximate
+    ),
+}
+
+
+def _in_order(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
+    """The layers of nested Sequentials that compute something, with their names' beginnings."""
+    if isinstance(module, nn.Sequential):
+        for part, inner in module.named_children():
+            yield from _in_order(inner, f"{name}{part}.")
+    elif not isinstance(module, (nn.Flatten, nn.Identity)):
+        yield name, module
+
+
+def _by_group(stacked: Tensor, like: Tensor) -> Tensor:
+    """(members, rows, ...) as (groups, members of one · rows, ...), with the groups of `like`."""
+    return stacked.reshape(len(like), -1, stacked.shape[2])
 
 
 class _SoftTargets:
@@ -158,16 +248,20 @@ class _SoftTargets:
     def begin(self) -> None:
         self.steps = []
 
-    def backward(self, logits: Tensor, said: Tensor | None, labels: Tensor, progress: float):
-        """logits, said: (members, batch, classes).  labels: (members, batch)."""
+    def gradient(
+        self, logits: Tensor, said: Tensor | None, labels: Tensor, progress: float
+    ) -> Tensor:
+        """d loss / d logits (members, classes, batch); keeps the terms.
+
+        said: (members, batch, classes).  labels: (members, batch).
+        """
         numbers = self._numbers(progress) if self.fixed is None else self.fixed
         if numbers.device != logits.device:
             numbers = numbers.to(logits.device, non_blocking=True)
             self.fixed = None if self.fixed is None else numbers
-        with torch.no_grad():
-            terms, gradient = self._terms(logits, said, labels, *numbers)
-        logits.backward(gradient.to(logits.dtype))  # the members share no weight: each has its own
+        terms, gradient = self._terms(logits, said, labels, *numbers)
         self.steps.append(terms)
+        return gradient
 
     def seen(self, member: int) -> tuple[Tensor, list[str]]:
         """A member's loss and terms (steps, 1 + terms) in this epoch, and the terms' names."""
@@ -192,21 +286,23 @@ class _SoftTargets:
     def _terms(logits, said, labels, temperature, alpha) -> tuple[Tensor, Tensor]:
         """(5, members), the loss first, then `names`; and d loss / d logits."""
         logits = logits.to(temperature.dtype)
-        labelled = (labels >= 0).unsqueeze(2)
-        rows = labelled.sum(1, keepdim=True).clamp(min=1)
-        own, right = F.log_softmax(logits, dim=2), labels.clamp(min=0).unsqueeze(2)
-        from_labels = -(own.gather(2, right) * labelled).sum(1, keepdim=True) / rows
-        one = torch.zeros_like(own).scatter_(2, right, 1.0)
+        labelled = (labels >= 0).unsqueeze(1)
+        rows = labelled.sum(2, keepdim=True).clamp(min=1)
+        own, right = F.log_softmax(logits, dim=1), labels.clamp(min=0).unsqueeze(1)
+        from_labels = -(own.gather(1, right) * labelled).sum(2, keepdim=True) / rows
         weight, softness = alpha[:, None, None], temperature[:, None, None]
-        gradient = (own.exp() - one) * (labelled * weight / rows)
+        share = labelled * (weight / rows)
+        gradient = own.exp().mul_(share).scatter_add_(1, right, -share)
         from_labels = from_labels[:, 0, 0]
         from_teacher = torch.zeros_like(from_labels)
         if said is not None:
-            student = F.log_softmax(logits / softness, dim=2)
-            teacher = F.log_softmax(said / softness, dim=2)
+            student = F.log_softmax(logits / softness, dim=1)
+            teacher = F.log_softmax(said.transpose(1, 2) / softness, dim=1)
             soft = teacher.exp()
-            from_teacher = temperature**2 * (soft * (teacher - student)).sum(2).mean(1)
-            gradient += (student.exp() - soft) * ((1 - weight) * softness / logits.shape[1])
+            apart = teacher.sub_(student).mul_(soft).sum((1, 2)) / logits.shape[2]
+            from_teacher = temperature**2 * apart
+            toward = student.exp_().sub_(soft)
+            gradient += toward.mul_((1 - weight) * softness / logits.shape[2])
         raw, weights = torch.stack([from_labels, from_teacher]), torch.stack([alpha, 1 - alpha])
         weighted = weights * raw
         said_raw = raw.masked_fill(weights == 0, torch.nan)
@@ -223,8 +319,11 @@ class _OwnLosses:
     def begin(self) -> None:
         self.steps = [[] for _ in self.jobs]
 
-    def backward(self, logits: Tensor, said: Tensor | None, labels: Tensor, progress: float):
+    def gradient(
+        self, logits: Tensor, said: Tensor | None, labels: Tensor, progress: float
+    ) -> Tensor:
         """As in `_SoftTargets`; an error of one member's loss is kept, the others go on."""
+        own_logits = logits.transpose(1, 2).contiguous().requires_grad_()
         losses = []
         for member, job in enumerate(self.jobs):
             if member in self.errors:
@@ -233,7 +332,7 @@ class _OwnLosses:
             try:
                 with autocast(job.options):
                     terms = logit_terms(
-                        job.options, progress, logits[member], answers, labels[member]
+                        job.options, progress, own_logits[member], answers, labels[member]
                     )
                 columns = columns_of(terms, self.names[member])
             except Exception as error:
@@ -243,7 +342,8 @@ class _OwnLosses:
             losses.append(sum(weighted for weighted, _ in terms.values()))
             row = [part.detach().to(losses[-1]) for part in columns.values()]
             self.steps[member].append(torch.stack([losses[-1].detach(), *row]))
-        (sum(losses) if losses else 0 * logits.sum()).backward()
+        (sum(losses) if losses else 0 * own_logits.sum()).backward()
+        return own_logits.grad.transpose(1, 2)
 
     def seen(self, member: int) -> tuple[Tensor, list[str]]:
         """A member's loss and terms (steps, 1 + terms) in this epoch, and the terms' names."""
@@ -255,23 +355,21 @@ class _OwnLosses:
 class _Optimizer:
     """Adam over all members at once; each rate's members, which stand side by side, are a group."""
 
-    def __init__(self, weights: dict[str, Tensor], jobs: list[Job]):
-        self.weights, self.parts, at = list(weights.values()), [], 0
+    def __init__(self, students: _Stack, jobs: list[Job]):
+        self.parts, at = [], 0
         for _, alike in itertools.groupby(jobs, key=_rate):
             options = [job.options for job in alike]
             members = slice(at, at := at + len(options))
-            views = [weight.detach()[members].requires_grad_() for weight in self.weights]
-            optimizer = make_optimizer(views, options[0])
-            self.parts.append((members, views, options[0], optimizer))
+            views = []
+            for name, weight in students.weights.items():
+                views.append(weight[members].requires_grad_())
+                views[-1].grad = students.gradients[name][members]
+            self.parts.append((options[0], make_optimizer(views, options[0])))
 
     def step(self, progress: float) -> None:
-        for members, views, options, optimizer in self.parts:
+        for options, optimizer in self.parts:
             set_learning_rate(optimizer, options, progress)
-            for view, weight in zip(views, self.weights, strict=True):
-                view.grad = weight.grad[members]
             optimizer.step()
-        for weight in self.weights:
-            weight.grad = None
 
 
 def _rate(job: Job) -> float | int:
@@ -337,7 +435,10 @@ def _one_of(members: list[Job]) -> Job:
 def _flat(job: Job) -> bool:
     """Whether the first layer with weights sees one row of numbers an example."""
     layers = (part for part in job.student.modules() if not isinstance(part, nn.Sequential))
-    return job.examples.inputs.ndim == 2 or isinstance(next(layers, None), nn.Flatten)
+    first = next(layers, None)
+    return job.examples.inputs.ndim == 2 or (
+        isinstance(first, nn.Flatten) and (first.start_dim, first.end_dim) == (1, -1)
+    )
 
 
 def _examples(jobs: list[Job]) -> Callable[[Tensor], list[Tensor | None]]:
@@ -362,59 +463,33 @@ def _examples(jobs: list[Job]) -> Callable[[Tensor], list[Tensor | None]]:
     ]
 
 
-def _forward(module: nn.Module, name: str, weights: dict, inputs: Tensor, members: int) -> Tensor:
-    """All members through one of the SIMPLE modules: inputs (groups or members, batch, ...).
-
-    Up to their first layer the members of a group share their inputs.
-    """
-    if isinstance(module, nn.Sequential):
-        for part, inner in module.named_children():
-            inputs = _forward(inner, f"{name}{part}.", weights, inputs, members)
-        return inputs
-    if isinstance(module, nn.Flatten):
-        first, last = (at + 1 if at >= 0 else at for at in (module.start_dim, module.end_dim))
-        return inputs.flatten(first, last)
-    if isinstance(module, nn.Linear):
-        weight = weights[f"{name}weight"]
-        if len(inputs) < members:  # (groups, batch, shared · outputs), in one product a group
-            made = inputs @ weight.view(len(inputs), -1, weight.shape[2]).transpose(1, 2)
-            made = made.unflatten(2, (-1, weight.shape[1])).transpose(1, 2).flatten(0, 1)
-            return made if module.bias is None else made + weights[f"{name}bias"].unsqueeze(1)
-        turned = weight.transpose(1, 2)
-        if module.bias is None:
-            return inputs @ turned
-        return torch.baddbmm(weights[f"{name}bias"].unsqueeze(1), inputs, turned)
-    return module(inputs)
-
-
 def _pick(part: Tensor, rows: Tensor) -> Tensor:
     """part[rows], four times as quick."""
     return part.index_select(0, rows.flatten()).unflatten(0, rows.shape)
 
 
-def _watch(jobs: list[Job], shape: nn.Module, weights: dict) -> list[float]:
+def _watch(jobs: list[Job], students: _Stack) -> list[float]:
     """Each member's accuracy on the watched validation examples (the same for all)."""
     watched, device = jobs[0].watched, jobs[0].options["device"]
     inputs = cast(watched.inputs, jobs[0].options["precision"]).to(device)
-    with torch.no_grad(), autocast(jobs[0].options):
-        logits = _forward(shape, "", weights, inputs.unsqueeze(0), len(jobs))
-    right = logits.argmax(-1).cpu() == watched.labels
+    with autocast(jobs[0].options):
+        logits = students.forward(inputs.unsqueeze(0), keep=False)
+    right = logits.argmax(1).cpu() == watched.labels
     return right.float().mean(1).tolist()
 
 
-def _ask(jobs: list[Job], shape: nn.Module, weights: dict) -> None:
+def _ask(jobs: list[Job], students: _Stack) -> None:
     """Keep what each trained student says about the validation split, where all share one."""
     splits = {id(job.run.data.validation): job.run.data.validation for job in jobs}
     first, *others = (split.inputs for split in splits.values())
     if not all(_equal(other, first) for other in others):
         return
     device, precision = jobs[0].options["device"], jobs[0].options["precision"]
-    with torch.no_grad():
-        parts = [
-            _forward(shape, "", weights, cast(part, precision).to(device).unsqueeze(0), len(jobs))
-            for part in first.split(signals.BATCH)
-        ]
-    logits = torch.cat([part.cpu() for part in parts], dim=1)
+    parts = [
+        students.forward(cast(part, precision).to(device).unsqueeze(0), keep=False).cpu()
+        for part in first.split(signals.BATCH)
+    ]
+    logits = torch.cat(parts, dim=2).transpose(1, 2).contiguous()
     for job, own in zip(jobs, logits, strict=True):
         job.validation_logits = own
 
