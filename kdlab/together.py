@@ -8,7 +8,9 @@ also share the product of their first layer. Each member equals its single run u
 
 import functools
 import itertools
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from types import FunctionType
 
 import torch
@@ -20,6 +22,7 @@ from kdlab import seeds, signals
 from kdlab.jobs import TRIED, Job, cast, numbers_at
 from kdlab.training import (
     RAW,
+    SMALL_STEP,
     Stopped,
     autocast,
     batches,
@@ -27,6 +30,7 @@ from kdlab.training import (
     history_row,
     logit_terms,
     make_optimizer,
+    products,
     set_learning_rate,
 )
 
@@ -85,10 +89,68 @@ def bytes_of(job: Job) -> int:
 def loop(
     jobs: list[Job], tick: Callable[[int], None] = lambda members: None
 ) -> list[list[dict] | Exception]:
-    """Train every job's student in place, all in one loop; each one's history, or its error.
+    """Train every job's student in place, side by side; each one's history, or its error.
+
+    On a CPU each core trains its part of the members in a loop of its own: that is twice as quick
+    as cores that share each product.
 
     tick: called after each epoch with the number of members.
     """
+    parts, halted, one_at_a_time = _parts(jobs), threading.Event(), threading.Lock()
+
+    def tell(members: int) -> None:
+        with one_at_a_time:
+            tick(members)
+
+    def train(part: list[Job]) -> list[list[dict] | Exception]:
+        torch.set_num_threads(1)
+        try:
+            return _train(part, tell, halted.is_set)
+        except BaseException:
+            halted.set()
+            raise
+
+    before = torch.get_num_threads()
+    try:
+        if len(parts) == 1:
+            return train(jobs)
+        with ThreadPoolExecutor(len(parts)) as pool:
+            running = [pool.submit(train, part) for part in parts]
+            try:
+                wait(running)
+            except BaseException:  # Ctrl-C comes here, not to the threads
+                halted.set()
+                raise
+        errors = [part.exception() for part in running if part.exception() is not None]
+        if errors:  # the other parts were stopped for the sake of one
+            raise next((e for e in errors if not isinstance(e, Stopped)), errors[0])
+        trained = [part.result() for part in running]
+    finally:
+        torch.set_num_threads(before)
+    found = {
+        id(job): outcome
+        for part, outcomes in zip(parts, trained, strict=True)
+        for job, outcome in zip(part, outcomes, strict=True)
+    }
+    return [found[id(job)] for job in jobs]
+
+
+def _parts(jobs: list[Job]) -> list[list[Job]]:
+    """The jobs in as many parts as cores that have enough to do; their groups stay even."""
+    options = jobs[0].options
+    parts = min(torch.get_num_threads(), len(jobs) * products(jobs[0]) // SMALL_STEP, len(jobs))
+    if parts < 2 or options["device"] != "cpu" or options["loss"] is not None:
+        return [jobs]  # own losses are many small calls, which would wait for each other
+    groups = list(_groups(jobs).values())
+    if len(groups[0]) >= parts:
+        return [[job for group in groups for job in group[at::parts]] for at in range(parts)]
+    return [[job for group in groups[at::parts] for job in group] for at in range(parts)]
+
+
+def _train(
+    jobs: list[Job], tick: Callable[[int], None], halted: Callable[[], bool]
+) -> list[list[dict] | Exception]:
+    """One loop over all these jobs, as in `loop`."""
     groups = _groups(jobs)
     given, jobs = jobs, [job for members in groups.values() for job in members]
     options, members, shared = jobs[0].options, len(jobs), len(jobs) // len(groups)
@@ -104,7 +166,7 @@ def loop(
         objective.begin()
         orders = torch.stack([torch.randperm(size, generator=shuffle) for shuffle in shuffles])
         for rows in batches(orders.to(options["device"]), options["batch_size"]):
-            if options["stop"] is not None and options["stop"]():
+            if halted() or (options["stop"] is not None and options["stop"]()):
                 raise Stopped
             inputs, *said_and_labels = examples_at(rows)
             labels, said = (

@@ -393,9 +393,12 @@ def alone(options: dict) -> Iterator[None]:
 
 
 def carry_out(work: Callable, job: "Job | list[Job]"):
-    """work(job), on as many threads as pay, with torch's out-of-memory error as a sentence."""
+    """work(job), on as many threads as pay, with torch's out-of-memory error as a sentence.
+
+    Several jobs in one loop see to their threads themselves.
+    """
     try:
-        with _threads_that_pay(job if isinstance(job, list) else [job]):
+        with contextlib.nullcontext() if isinstance(job, list) else _threads_that_pay(job):
             return work(job)
     except RuntimeError as error:  # on the CPU and on MPS it has no class of its own
         known = ("out of memory", "not enough memory", "can't allocate memory")
@@ -413,14 +416,14 @@ SMALL_STEP = 30_000_000  # multiply-adds forward; two threads gain nothing below
 
 
 @contextlib.contextmanager
-def _threads_that_pay(jobs: list[Job]) -> Iterator[None]:
+def _threads_that_pay(job: Job) -> Iterator[None]:
     """One thread where a step is small.
 
     Threads that share small products mostly wait for each other: on a busy machine a step then
     takes ten times as long.
     """
     before = torch.get_num_threads()
-    if before > 1 and sum(map(_products, jobs)) < SMALL_STEP:
+    if before > 1 and products(job) < SMALL_STEP:
         torch.set_num_threads(1)
     try:
         yield
@@ -428,7 +431,7 @@ def _threads_that_pay(jobs: list[Job]) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _products(job: Job) -> int:
+def products(job: Job) -> int:
     """Multiply-adds of a student's pass over one batch, by torch's own counter."""
     weights, batch = list(job.student.parameters()), job.options["batch_size"]
     if all(weight.ndim <= 2 for weight in weights):

@@ -1,5 +1,6 @@
 """Students trained in one loop are those that train one by one."""
 
+import functools
 import itertools
 from dataclasses import replace
 
@@ -141,6 +142,13 @@ ODD = {
             nn.Linear(4, 6), nn.Tanh(), nn.Sequential(nn.Linear(6, 5), nn.GELU()), nn.Linear(5, 3)
         )
     },
+    "every activation": {
+        "student": lambda: nn.Sequential(
+            nn.Flatten(), nn.ReLU(inplace=True), nn.Linear(4, 6, bias=False), nn.Sigmoid(),
+            nn.Linear(6, 7), nn.GELU(approximate="tanh"), nn.Identity(), nn.Linear(7, 5),
+            nn.ReLU(inplace=True), nn.Linear(5, 3), nn.Tanh(),
+        )
+    },
     "not watched": {"watch": 0},
     "watched on few": {"watch": 7},
 }  # fmt: skip
@@ -172,9 +180,21 @@ GRIDS = {
 }  # fmt: skip
 
 
+@pytest.fixture
+def two_cores(monkeypatch):
+    """Two cores, and any step large enough for both."""
+    monkeypatch.setattr(together, "SMALL_STEP", 1)
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
+
+
 @pytest.mark.parametrize("case", GRIDS)
 @pytest.mark.parametrize(("precision", "tolerance"), [("float64", 1e-9), ("float32", 1e-4)])
-def test_members_may_differ_in_each_of_these(case, precision, tolerance):
+@pytest.mark.parametrize("cores", [1, 2])
+def test_members_may_differ_in_each_of_these(case, precision, tolerance, cores, request):
+    if cores == 2:
+        request.getfixturevalue("two_cores")
     options = {"epochs": 5, "batch_size": 16, "data": SHARED, "precision": precision}
     made = [job for own in GRIDS[case] for job in prepared(**options, **own)]
     single = [run for own in GRIDS[case] for run in in_turn(**options, **own)]
@@ -341,6 +361,43 @@ def test_stop_ends_the_loop_within_a_step():
     with pytest.raises(kdlab.Stopped):
         together.loop(prepared(stop=lambda: asked.append(1) or len(asked) == 3, epochs=50))
     assert len(asked) == 3
+
+
+@pytest.mark.parametrize("data", [SHARED, functools.cache(drawn)], ids=["shared", "drawn"])
+def test_each_core_trains_its_part(data, two_cores):
+    made = [job for a in (0.2, 0.5, 0.9) for job in prepared(data=data, alpha=a, epochs=2)]
+    first, second = together._parts(made)
+    assert not set(map(id, first)) & set(map(id, second)) and len(first) + len(second) == 9
+    for part in (first, second):  # as many of each seed: those share the product of a first layer
+        seen = [job.options["seed"] for job in part]
+        assert len({seen.count(seed) for seed in SEEDS}) == 1
+    assert len(together._parts(made[:3])) == 2  # one of each seed: by seed
+    told = []
+    outcomes = together.loop(made, tick=told.append)
+    assert sorted(told) == [3, 3, 6, 6] and torch.get_num_threads() == 2
+    alone = prepared(data=data, alpha=0.9, epochs=2)
+    together.loop(alone)
+    assert largest_gap(made[6:], [job.run for job in alone]) < 1e-6
+    assert [len(history) for history in outcomes] == [2] * 9
+
+
+def test_small_steps_and_own_losses_stay_on_one_core(two_cores, monkeypatch):
+    assert together._parts(made := prepared(loss=with_an_if)) == [made]
+    monkeypatch.undo()
+    assert together._parts(made := prepared()) == [made]
+
+
+def test_an_interrupt_ends_every_part(two_cores):
+    def stop():
+        asked.append(1)
+        if len(asked) == 5:
+            raise KeyboardInterrupt
+        return False
+
+    asked = []
+    with pytest.raises(KeyboardInterrupt):
+        together.loop(prepared(stop=stop, epochs=100_000))
+    assert torch.get_num_threads() == 2
 
 
 def test_too_little_memory_is_said(monkeypatch):
