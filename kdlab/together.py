@@ -42,8 +42,7 @@ MOST_BYTES = 500_000_000  # of inputs held at once, where each seed draws its ow
 def alike(job: Job) -> tuple | None:
     """What jobs must have in common to train in one loop; None for a job that has to train alone.
 
-    They may differ in seed, alpha, temperature, loss, learning rate and examples; they have one
-    teacher.
+    They may differ in seed, alpha, temperature, loss, learning rate, examples and teacher.
     """
     options, student = job.options, job.student
     stackable = (
@@ -58,8 +57,9 @@ def alike(job: Job) -> tuple | None:
         and (options["loss"] is None or (_keeps_nothing(options["loss"]) and not _draws(job)))
     )
     common = ("epochs", "batch_size", "device", "precision", "watch", "transfer", "deterministic")
-    same = (*(options[name] for name in common), options["loss"] is None)
-    return (*same, id(job.run.teacher), len(job.examples), _shapes(student)) if stackable else None
+    said = options["loss"] is None or job.answers is not None
+    same = (*(options[name] for name in common), options["loss"] is None, said)
+    return (*same, len(job.examples), _shapes(student)) if stackable else None
 
 
 def can(jobs: list[Job]) -> bool:
@@ -67,11 +67,10 @@ def can(jobs: list[Job]) -> bool:
     if len(jobs) < 2 or len({alike(job) for job in jobs}) != 1 or alike(jobs[0]) is None:
         return False
     held = {id(job.examples): job.examples.inputs.nbytes for job in jobs}
-    first, groups = jobs[0].watched, _groups(jobs).values()
+    first = jobs[0].watched
     return (
         all(_equal(job.watched.inputs, first.inputs) for job in jobs)
         and all(_equal(job.watched.labels, first.labels) for job in jobs)
-        and len({_one_of(members).answers is None for members in groups}) == 1
         and sum(held.values()) < MOST_BYTES
     )
 
@@ -158,7 +157,7 @@ def _train(
     students = _Stack([job.student for job in jobs])
     objective = (_SoftTargets if options["loss"] is None else _OwnLosses)(jobs)
     optimizer = _Optimizer(students, jobs)
-    shuffles = [seeds.generator(seed, "batches") for _, seed, _ in groups]
+    shuffles = [seeds.generator(seed, "batches") for _, seed, *_ in groups]
     size = len(jobs[0].examples)
     steps = options["epochs"] * len(batches(torch.arange(size), options["batch_size"]))
     outcomes, step = [[] for _ in jobs], 0
@@ -474,7 +473,7 @@ def _draws(job: Job) -> bool:
 
 
 def _groups(jobs: list[Job]) -> dict[tuple, list[Job]]:
-    """The jobs that see the same batches, by rate, seed and examples; alone where counts differ.
+    """The jobs that see the same batches and answers; alone where their counts differ.
 
     Those of one learning rate stand side by side.
     """
@@ -482,10 +481,10 @@ def _groups(jobs: list[Job]) -> dict[tuple, list[Job]]:
     jobs = sorted(jobs, key=lambda job: rates.index(_rate(job)))
     groups: dict[tuple, list[Job]] = {}
     for job in jobs:
-        key = (_rate(job), job.options["seed"], id(job.examples))
+        key = (_rate(job), job.options["seed"], id(job.examples), id(job.run.teacher))
         groups.setdefault(key, []).append(job)
     if len({len(members) for members in groups.values()}) > 1:
-        return {(None, job.options["seed"], number): [job] for number, job in enumerate(jobs)}
+        return {(number, job.options["seed"]): [job] for number, job in enumerate(jobs)}
     return groups
 
 
@@ -506,17 +505,21 @@ def _flat(job: Job) -> bool:
 def _examples(jobs: list[Job]) -> Callable[[Tensor], list[Tensor | None]]:
     """A function of rows (jobs, batch) that gives each job's inputs, labels and answers."""
     device, precision = jobs[0].options["device"], jobs[0].options["precision"]
+    some = next((job.answers for job in jobs if job.answers is not None), None)
     held = {}
     for job in jobs:
-        if id(job.examples) not in held:
-            parts = (job.examples.inputs, job.examples.labels, job.answers)
-            held[id(job.examples)] = [
+        answers = job.answers
+        if answers is None and some is not None:  # alpha=1 gives them no weight, whatever they say
+            answers = some.new_zeros(()).expand(len(job.examples), some.shape[1])
+        if (key := (id(job.examples), id(job.answers))) not in held:
+            parts = (job.examples.inputs, job.examples.labels, answers)
+            held[key] = [
                 None if part is None else cast(part, precision).to(device) for part in parts
             ]
     if len(held) == 1:
         (shared,) = held.values()
         return lambda rows: [None if part is None else _pick(part, rows) for part in shared]
-    kinds = list(zip(*(held[id(job.examples)] for job in jobs), strict=True))
+    kinds = list(zip(*(held[id(job.examples), id(job.answers)] for job in jobs), strict=True))
     return lambda rows: [
         None
         if own[0] is None

@@ -171,6 +171,10 @@ def test_odd_settings_agree_too(case, precision, tolerance):
 GRIDS = {
     "alpha and temperature": [{"alpha": a, "temperature": t} for a in (0, 0.4, 1) for t in (1, 9)],
     "rates": [{"learning_rate": 0.003}, {"learning_rate": rate}, {"learning_rate": 0.01}],
+    "teachers": [
+        {"teacher": t, "alpha": a} for t in (TEACHER, nn.Linear(4, 3)) for a in (0.3, 1)
+    ],
+    "uneven": [{"alpha": 1}, {"alpha": 0.5, "teacher": nn.Linear(4, 3)}, {"alpha": 1}],
     "rates by alpha": [
         {"learning_rate": r, "alpha": a} for a in (0.2, 0.9) for r in (0.01, rate, 0.001)
     ],
