@@ -163,7 +163,9 @@ class _Packer(cloudpickle.Pickler):
         self.kept, self.arrays = kept, {}
 
     def persistent_id(self, thing: object) -> int | None:
-        if type(thing) is not Tensor or thing.nbytes < LARGE or thing.requires_grad:
+        if type(thing) is not Tensor or thing.requires_grad:
+            return None
+        if thing.untyped_storage().nbytes() < LARGE:  # a small view would bring all of its storage
             return None
         if id(thing) not in self.kept:  # one array a tensor: joblib knows it again by its identity
             self.kept[id(thing)] = (thing, np.ascontiguousarray(thing.cpu().numpy()))

@@ -1,5 +1,7 @@
 """Worker processes: the same students as in this process, and nothing lost with a worker."""
 
+import dataclasses
+import io
 import os
 import signal
 import subprocess
@@ -13,7 +15,7 @@ import torch
 from torch import nn
 
 import kdlab
-from kdlab import losses, processes
+from kdlab import jobs, losses, processes, training
 from kdlab.errors import Refusal
 
 
@@ -133,6 +135,17 @@ def test_stop_ends_a_sweep_between_two_students():
             stop=lambda: asked.append(1) or True, **FAST,
         )  # fmt: skip
     assert len(asked) == 1
+
+
+def test_a_view_travels_without_the_rest_of_its_storage():
+    data = toy(40)
+    many = torch.zeros(1_000_000)
+    job = jobs.prepare("mlp-8", TEACHER, data, **{**training.distill.__kwdefaults__, **FAST})
+    job = dataclasses.replace(job, answers=many[: job.answers.numel()].view_as(job.answers))
+    packed, *arrays = processes._pack([job], {})
+    assert len(packed) + sum(array.nbytes for array in arrays) < 100_000
+    (there,) = processes._Unpacker(io.BytesIO(packed), arrays).load()
+    assert torch.equal(there.answers, job.answers)
 
 
 # ---------------------------------------------------------------- which engine

@@ -227,22 +227,19 @@ guess
 
 # %%
 def measure(recipes, **changed):
-    draw = lambda seed: kdlab.load_data("fashion-mnist", train=500, seed=seed)
+    draw = lambda seed: kdlab.load_data("fashion-mnist", train=500, validation=2_000, seed=seed)
     return kdlab.sweep(student, teacher, draw, stages=recipes, seeds=5, watch=0,
                        **{**settings, **changed})
 
-alone = {"labels only": [{"alpha": 1}], "soft targets": [{}], "DIST": [{"loss": with_dist}]}
-alone["hints first"] = [{"epochs": 2, "match": [methods["hints"]], "loss": "match only"},
-                        {"epochs": 3}]
-first = measure(alone)
-
-# %%
-second = measure({name: [{"match": [one]}] for name, one in methods.items()})
-kdlab.plots.ranking([first, second], "stages", "soft targets")
+recipes = {"labels only": [{"alpha": 1}], "soft targets": [{}], "DIST": [{"loss": with_dist}]}
+recipes["hints first"] = [{"epochs": 2, "match": [methods["hints"]], "loss": "match only"},
+                          {"epochs": 3}]
+recipes |= {name: [{"match": [one]}] for name, one in methods.items()}
+compared = measure(recipes)
+kdlab.plots.ranking(compared, "stages", "soft targets")
 
 # %% tags=["nbval-ignore-output"]
-import pandas as pd
-table = pd.concat([first.table, second.table])
+table = compared.table
 columns = ["accuracy", "nll", "ece", "agreement", "seconds"]
 table.groupby("stages")[columns].mean().sort_values("accuracy", ascending=False).round(3)
 
@@ -362,6 +359,7 @@ def feature_loss(student_features, teacher_features):
 feature_loss = kdlab.check.feature_loss(feature_loss)
 
 # %% tags=["nbval-ignore-output"]
+import pandas as pd
 mine = measure({"my own": [{"match": [match(feature_loss, 1)]}]})
 table = pd.concat([table, mine.table])
 print(verdict("my own", "soft targets"))
@@ -373,10 +371,10 @@ print(verdict("my own", "labels only"))
 # targets alone and soft targets with relations three times as long. Which of the two profits more?
 
 # %%
-recipes = {"soft targets": [{}], "relations": [{"match": [methods["relations"]]}]}
-longer = measure(recipes, epochs=15)
+finalists = {name: recipes[name] for name in ("soft targets", "relations")}
+longer = measure(finalists, epochs=15)
 curves = {}
-for name in recipes:
+for name in finalists:
     late = longer.rows({"stages": name}).sort_index()["accuracy"].tolist()
     curves[name] = 100 * pd.DataFrame([scores(name), late], index=[5, 15])
 kdlab.plots.lines(curves, x="epochs of training", y="validation accuracy, %")
@@ -398,7 +396,7 @@ kdlab.claim("patience adds more to soft targets than any match did",
 # The test split, once, for both students of the longer training:
 
 # %% tags=["nbval-ignore-output"]
-tested = longer.test([{"stages": name} for name in recipes])
+tested = longer.test([{"stages": name} for name in finalists])
 tested[["accuracy", "nll", "ece", "agreement", "against_the_first"]]
 
 # %%
