@@ -23,6 +23,7 @@ from kdlab.records import as_bytes
 
 FEATURE = "features."  # before the name of a layer in a record's file
 BATCH = 200  # rows asked at a time: their maps stay near the processor
+FLAT_BATCH = 1_000  # the same without maps
 PIECE = 2_000  # rows of a record written at a time: the most that an interrupt costs
 KEPT = 1_000_000_000  # bytes of answers and features kept in this process, oldest dropped first
 _kept: "OrderedDict[tuple, Tensor]" = OrderedDict()
@@ -250,8 +251,10 @@ def ask(model: nn.Module, inputs: Tensor, device: str = "cpu") -> Tensor:
     with listening(model, device) as there, torch.no_grad():
         if len(inputs) > BATCH // 4:  # a copy is made, which does not pay for a few
             there = models.channels_last(there, inputs[:2])
-        parts = [logits_of(there(part.to(device))).cpu() for part in inputs.split(BATCH)]
-    return torch.cat(parts)
+        maps = any(weight.ndim > 2 for weight in there.parameters())
+        parts = inputs.split(BATCH if maps else FLAT_BATCH)
+        said = [logits_of(there(part.to(device))).cpu() for part in parts]
+    return torch.cat(said)
 
 
 # ---------------------------------------------------------------- fingerprints

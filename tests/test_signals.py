@@ -95,9 +95,14 @@ def test_a_distillation_asks_about_each_example_once():
 def test_many_rows_are_asked_in_parts():
     teacher, examples = Asked(), split(2_500)
     answers = signals.ask(teacher, examples.inputs)
-    assert max(len(inputs) for inputs, _, _ in teacher.seen) <= signals.BATCH
+    assert max(len(inputs) for inputs, _, _ in teacher.seen) <= signals.FLAT_BATCH
     assert torch.allclose(answers, signals.ask(Asked(), examples.inputs[:2_500]))
     assert answers.shape == (2_500, 3)
+    with_maps = nn.Sequential(nn.Conv2d(1, 1, 1), nn.Flatten(), nn.Linear(4, 3))
+    sizes = []
+    with_maps.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+    signals.ask(with_maps, torch.zeros(500, 1, 2, 2))
+    assert max(sizes) == signals.BATCH
 
 
 @pytest.mark.parametrize("augment", [None, lambda inputs: inputs + torch.randn_like(inputs)])
