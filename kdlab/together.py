@@ -102,9 +102,10 @@ def loop(
             tick(members)
 
     def train(part: list[Job]) -> list[list[dict] | Exception]:
+        stop = jobs[0].options["stop"] if part is parts[0] else None  # one part asks for all
         torch.set_num_threads(1)
         try:
-            return _train(part, tell, halted.is_set)
+            return _train(part, tell, lambda: halted.is_set() or (stop is not None and stop()))
         except BaseException:
             halted.set()
             raise
@@ -112,7 +113,7 @@ def loop(
     before = torch.get_num_threads()
     try:
         if len(parts) == 1:
-            return train(jobs)
+            return train(parts[0])
         with ThreadPoolExecutor(len(parts)) as pool:
             running = [pool.submit(train, part) for part in parts]
             try:
@@ -165,7 +166,7 @@ def _train(
         objective.begin()
         orders = torch.stack([torch.randperm(size, generator=shuffle) for shuffle in shuffles])
         for rows in batches(orders.to(options["device"]), options["batch_size"]):
-            if halted() or (options["stop"] is not None and options["stop"]()):
+            if halted():
                 raise Stopped
             inputs, *said_and_labels = examples_at(rows)
             labels, said = (

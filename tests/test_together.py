@@ -391,6 +391,14 @@ def test_small_steps_and_own_losses_stay_on_one_core(two_cores, monkeypatch):
     assert together._parts(made := prepared()) == [made]
 
 
+def test_stop_is_asked_once_a_step_and_ends_every_part(two_cores):
+    asked = []
+    together.loop(prepared(stop=lambda: asked.append(1) and False, epochs=2, batch_size=500))
+    assert len(asked) == 2
+    with pytest.raises(kdlab.Stopped):
+        together.loop(prepared(stop=lambda: True, epochs=100_000))
+
+
 def test_an_interrupt_ends_every_part(two_cores):
     def stop():
         asked.append(1)
