@@ -50,10 +50,10 @@ def main(arguments: list[str] | None = None) -> None:
             tables = found
         else:
             figures += found
-    result = report.result(figures, tables, size, time.perf_counter() - began)
+        result = report.result(figures, tables, size, time.perf_counter() - began)
+        if asked.json:  # after each part: what was measured is not lost with the rest
+            asked.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(report.shown(result))
-    if asked.json:
-        asked.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -521,12 +521,20 @@ def _examples(jobs: list[Job]) -> Callable[[Tensor], list[Tensor | None]]:
         (shared,) = held.values()
         return lambda rows: [None if part is None else _pick(part, rows) for part in shared]
     kinds = list(zip(*(held[id(job.examples), id(job.answers)] for job in jobs), strict=True))
-    return lambda rows: [
-        None
-        if own[0] is None
-        else torch.stack([_pick(part, at) for part, at in zip(own, rows, strict=True)])
+    size = jobs[0].options["batch_size"]
+    rooms = [  # filled anew at each step: new memory for each would cost as much as the gathering
+        None if own[0] is None else own[0].new_empty(len(jobs), size, *own[0].shape[1:])
         for own in kinds
     ]
+
+    def gather(rows: Tensor) -> list[Tensor | None]:
+        given = [None if room is None else room[:, : rows.shape[1]] for room in rooms]
+        for own, places in zip(kinds, given, strict=True):
+            for part, at, place in zip(own, rows, () if places is None else places, strict=False):
+                torch.index_select(part, 0, at, out=place)
+        return given
+
+    return gather
 
 
 def _pick(part: Tensor, rows: Tensor) -> Tensor:
