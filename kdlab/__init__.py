@@ -20,6 +20,7 @@ from kdlab import (
     verdicts,
 )
 from kdlab.conventions import alpha_conventions
+from kdlab.costs import report
 from kdlab.data import load_data
 from kdlab.errors import CorruptFile, LayerNotFound, LossNotFinite, Refusal, UnknownName
 from kdlab.jobs import pick_device
@@ -59,6 +60,7 @@ __all__ = [
     "models",
     "pick_device",
     "record",
+    "report",
     "schedules",
     "scores",
     "signals",

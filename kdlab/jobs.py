@@ -76,9 +76,9 @@ def prepare(student, teacher, data, **options) -> Job:
         )
     net = models.build(student, shape, classes, options["seed"])
     net = net.to(device, torch.float64 if options["precision"] == "float64" else None)
-    _try_out(net, "student", settings["student"], data.train, classes, device, options)
+    try_out(net, "student", settings["student"], data.train, classes, device, options)
     if isinstance(teacher, nn.Module):
-        _try_out(teacher, "teacher", settings["teacher"], data.train, classes, device)
+        try_out(teacher, "teacher", settings["teacher"], data.train, classes, device)
     examples = _union(data, _versions(data)) if options["transfer"] else data.train
     links = _links(net, teacher, examples, options)
     settings["match"] = [made.said for made in links.values()]
@@ -353,7 +353,7 @@ def _union(data: Data, versions: tuple[int, ...]) -> Split:
     )
 
 
-def _try_out(model, role, name, split, classes, device, options=None) -> None:
+def try_out(model, role, name, split, classes, device, options=None) -> None:
     """Two examples through a model, so that a shape that does not fit is said before training."""
     inputs = cast(split.inputs[:2], options["precision"]) if options else split.inputs[:2]
     try:

@@ -29,6 +29,7 @@ ORDER = [
     "signals",
     "runs",
     "jobs",
+    "costs",
     "saved",
     "training",
     "together",
