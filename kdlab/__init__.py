@@ -20,12 +20,12 @@ from kdlab import (
     verdicts,
 )
 from kdlab.conventions import alpha_conventions
-from kdlab.costs import report
 from kdlab.data import load_data
 from kdlab.errors import CorruptFile, LayerNotFound, LossNotFinite, Refusal, UnknownName
 from kdlab.jobs import pick_device
 from kdlab.matches import Match
 from kdlab.models import load_teacher
+from kdlab.reports import report
 from kdlab.runs import Run, load_run
 from kdlab.signals import Signal, record
 from kdlab.sweeps import sweep

@@ -71,18 +71,27 @@ def pays(jobs: Sequence[Job], seconds: float | None = None) -> bool:
 
     seconds: what one of these jobs took; None estimates it by the cost of a step.
     """
-    at_once, costs, in_turn = workers(jobs) if jobs else 1, {}, len(jobs) * (seconds or 0.0)
+    at_once = workers(jobs) if jobs else 1
     if at_once < 2:
         return False
-    for job in [] if seconds is not None else jobs:
-        sizes = tuple(weight.shape for weight in job.student.parameters())
-        kind = (job.run.settings["student"], sizes, job.options["batch_size"])
-        if kind not in costs:
-            costs[kind] = _seconds_a_step(job)
-        steps = math.ceil(len(job.examples) / job.options["batch_size"]) * job.options["epochs"]
-        in_turn += costs[kind] * steps
+    in_turn = sum(map(_estimate(), jobs)) if seconds is None else len(jobs) * seconds
     start = WARM if time.monotonic() - _last_used < STAYS else START
     return in_turn * (1 - 1 / at_once) > start
+
+
+def _estimate() -> Callable[[Job], float]:
+    """A function that says the seconds of a job; the step of each kind of student is timed once."""
+    of_kinds: dict[tuple, float] = {}
+
+    def seconds(job: Job) -> float:
+        sizes = tuple(weight.shape for weight in job.student.parameters())
+        kind = (job.run.settings["student"], sizes, job.options["batch_size"])
+        if kind not in of_kinds:
+            of_kinds[kind] = _seconds_a_step(job)
+        steps = math.ceil(len(job.examples) / job.options["batch_size"]) * job.options["epochs"]
+        return of_kinds[kind] * steps
+
+    return seconds
 
 
 def _seconds_a_step(job: Job) -> float:

@@ -530,8 +530,9 @@ def _examples(jobs: list[Job]) -> Callable[[Tensor], list[Tensor | None]]:
     def gather(rows: Tensor) -> list[Tensor | None]:
         given = [None if room is None else room[:, : rows.shape[1]] for room in rooms]
         for own, places in zip(kinds, given, strict=True):
-            for part, at, place in zip(own, rows, () if places is None else places, strict=False):
-                torch.index_select(part, 0, at, out=place)
+            if places is not None:
+                for part, at, place in zip(own, rows, places, strict=True):
+                    torch.index_select(part, 0, at, out=place)
         return given
 
     return gather

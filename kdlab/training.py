@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
-from kdlab import layers, losses, models, scores, seeds, signals
+from kdlab import costs, layers, losses, models, scores, seeds, signals
 from kdlab.errors import LossNotFinite, Refusal
 from kdlab.jobs import MATCH_ONLY, Job, Loss, Teacher, cast, numbers_at, prepare
 from kdlab.matches import Match
@@ -432,20 +431,12 @@ def _threads_that_pay(job: Job) -> Iterator[None]:
 
 
 def products(job: Job) -> int:
-    """Multiply-adds of a student's pass over one batch, by torch's own counter."""
+    """Multiply-adds of a student's pass over one batch."""
     weights, batch = list(job.student.parameters()), job.options["batch_size"]
     if all(weight.ndim <= 2 for weight in weights):
         return batch * sum(weight.numel() for weight in weights)
     one = cast(job.examples.inputs[:1], job.options["precision"]).to(job.options["device"])
-    counter = FlopCounterMode(display=False)
-    with (
-        torch.random.fork_rng(devices=[]),
-        torch.no_grad(),
-        models.listening(job.student, job.options["device"]) as student,
-        counter,
-    ):
-        student(one)
-    return batch * counter.get_total_flops() // 2
+    return batch * costs.macs(job.student, one, job.options["device"])
 
 
 def autocast(options: dict):

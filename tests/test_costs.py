@@ -60,6 +60,20 @@ def test_the_model_is_asked_in_eval_mode_without_gradients_and_is_left_as_it_was
     assert all(torch.equal(before[name], now) for name, now in model.state_dict().items())
 
 
+def test_a_model_that_draws_leaves_the_callers_chance_alone():
+    class Noisy(nn.Linear):
+        def forward(self, inputs):
+            return super().forward(inputs) + torch.randn(1)
+
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    model = Noisy(4, 3)
+    torch.set_rng_state(before)
+    costs.macs(model, torch.zeros(1, 4))
+    costs.latency(model, torch.zeros(1, 4), times=2)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_latency_is_timed_after_a_warm_up():
     model = Foreign()
     times = costs.latency(model, torch.randn(2, 4), times=7)
