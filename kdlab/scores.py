@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from safetensors.torch import save
 from torch import Tensor, nn
 
+METRICS = ("accuracy", "nll", "ece", "agreement", "parameters", "bytes")  # of every run
 LOWER_IS_BETTER = ("nll", "ece", "seconds", "parameters", "bytes")
 
 

@@ -9,33 +9,28 @@ also share the product of their first layer. Each member equals its single run u
 import functools
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from types import FunctionType
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import stack_module_state
 
 from kdlab import seeds, signals
 from kdlab.jobs import TRIED, Job, cast, numbers_at
+from kdlab.objectives import OwnLosses, SoftTargets
+from kdlab.stacks import Stack, is_simple
 from kdlab.training import (
-    RAW,
     SMALL_STEP,
     Stopped,
     autocast,
     batches,
-    columns_of,
     history_row,
-    logit_terms,
     make_optimizer,
     products,
     set_learning_rate,
 )
 
-# Layers without state, chance or shape-dependent cost: a stack of them is the same computation.
-SIMPLE = (nn.Sequential, nn.Flatten, nn.Linear, nn.ReLU, nn.GELU, nn.Tanh, nn.Sigmoid, nn.Identity)
 MOST_BYTES = 500_000_000  # of inputs held at once, where each seed draws its own examples
 
 
@@ -46,7 +41,7 @@ def alike(job: Job) -> tuple | None:
     """
     options, student = job.options, job.student
     stackable = (
-        all(_is_plain(part) for part in student.modules())
+        all(is_simple(part) for part in student.modules())
         and _flat(job)
         and all(weight.requires_grad for weight in student.parameters())
         and len(list(student.parameters())) == len(student.state_dict())  # untied
@@ -155,8 +150,8 @@ def _train(
     given, jobs = jobs, [job for members in groups.values() for job in members]
     options, members, shared = jobs[0].options, len(jobs), len(jobs) // len(groups)
     examples_at = _examples([_one_of(of_one_seed) for of_one_seed in groups.values()])
-    students = _Stack([job.student for job in jobs])
-    objective = (_SoftTargets if options["loss"] is None else _OwnLosses)(jobs)
+    students = Stack([job.student for job in jobs])
+    objective = (SoftTargets if options["loss"] is None else OwnLosses)(jobs)
     optimizer = _Optimizer(students, jobs)
     shuffles = [seeds.generator(seed, "batches") for _, seed, *_ in groups]
     size = len(jobs[0].examples)
@@ -203,221 +198,10 @@ def _train(
     return [in_order[id(job)] for job in given]
 
 
-class _Stack:
-    """Students side by side: one pass forward and one back over all of them, without a graph.
-
-    Values stand as (members, numbers, batch), so that the product of a first layer that several
-    members share comes out member by member, and no pass has to copy.
-    """
-
-    def __init__(self, students: list[nn.Module]):
-        stacked, _ = stack_module_state(students)
-        self.weights = {name: weight.detach() for name, weight in stacked.items()}
-        self.gradients = {name: torch.empty_like(part) for name, part in self.weights.items()}
-        self.layers = list(_in_order(students[0], ""))
-        self.kept: list[Tensor] = []
-
-    def forward(self, inputs: Tensor, keep: bool = True) -> Tensor:
-        """Logits (members, classes, batch) of inputs (groups, batch, ...).
-
-        A group is the members next to each other that share these inputs.
-        keep: whether a pass back follows.
-        """
-        now, kept = inputs.flatten(2).transpose(1, 2), []
-        for name, layer in self.layers:
-            before = now
-            if isinstance(layer, nn.Linear):
-                weight = _by_group(self.weights[name + "weight"], now)
-                if layer.bias is None:
-                    now = weight @ now
-                else:
-                    bias = _by_group(self.weights[name + "bias"].unsqueeze(2), now)
-                    now = torch.baddbmm(bias, weight, now)
-                now = now.unflatten(1, (-1, layer.out_features)).flatten(0, 1)
-                kept.append(before)
-            else:
-                now = layer(before.clone() if getattr(layer, "inplace", False) else before)
-                kept.append(before if isinstance(layer, nn.GELU) else now)
-        if keep:
-            self.kept = kept
-        return now
-
-    def backward(self, gradient: Tensor) -> None:
-        """From d loss / d logits (members, classes, batch) to `gradients`."""
-        for at in reversed(range(len(self.layers))):
-            (name, layer), kept = self.layers[at], self.kept[at]
-            if not isinstance(layer, nn.Linear):
-                gradient = BACK[type(layer)](gradient, kept, layer)
-                continue
-            made = _by_group(gradient, kept), kept.transpose(1, 2)
-            of_weight = _by_group(self.gradients[name + "weight"], kept)
-            if torch.is_autocast_enabled(gradient.device.type):
-                of_weight.copy_(torch.bmm(*made))
-            else:
-                torch.bmm(*made, out=of_weight)
-            if layer.bias is not None:
-                self.gradients[name + "bias"].copy_(gradient.sum(2))
-            if at > self.first:
-                gradient = self.weights[name + "weight"].transpose(1, 2) @ gradient
-            else:
-                return
-
-    @functools.cached_property
-    def first(self) -> int:
-        """The place of the first layer with weights: nothing before it needs a gradient."""
-        return next(at for at, (_, layer) in enumerate(self.layers) if isinstance(layer, nn.Linear))
-
-
-# Activations backwards, from what `_Stack` kept: GELU's input, the others' output.
-BACK = {
-    nn.ReLU: lambda gradient, kept, layer: torch.ops.aten.threshold_backward(gradient, kept, 0),
-    nn.Tanh: lambda gradient, kept, layer: torch.ops.aten.tanh_backward(gradient, kept),
-    nn.Sigmoid: lambda gradient, kept, layer: torch.ops.aten.sigmoid_backward(gradient, kept),
-    nn.GELU: lambda gradient, kept, layer: torch.ops.aten.gelu_backward(
-        gradient, kept, approximate=layer.approximate
-    ),
-}
-
-
-def _in_order(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
-    """The layers of nested Sequentials that compute something, with their names' beginnings."""
-    if isinstance(module, nn.Sequential):
-        for part, inner in module.named_children():
-            yield from _in_order(inner, f"{name}{part}.")
-    elif not isinstance(module, (nn.Flatten, nn.Identity)):
-        yield name, module
-
-
-def _by_group(stacked: Tensor, like: Tensor) -> Tensor:
-    """(members, rows, ...) as (groups, members of one · rows, ...), with the groups of `like`."""
-    return stacked.reshape(len(like), -1, stacked.shape[2])
-
-
-class _SoftTargets:
-    """`losses.kd_terms` of all members at once, with their gradient in closed form.
-
-    d/dz = alpha · (softmax(z) − label) + (1 − alpha) · T · (softmax(z/T) − teacher_T), a mean over
-    the batch each.  (Hinton, Vinyals & Dean 2015, section 2.)
-    """
-
-    names = ("labels", "teacher", "labels" + RAW, "teacher" + RAW)
-
-    def __init__(self, jobs: list[Job]):
-        self.jobs = jobs
-        of_all = [job.options[name] for job in jobs for name in ("temperature", "alpha")]
-        self.fixed = None if any(map(callable, of_all)) else self._numbers(0.0)
-
-    def begin(self) -> None:
-        self.steps = []
-
-    def gradient(
-        self, logits: Tensor, said: Tensor | None, labels: Tensor, progress: float
-    ) -> Tensor:
-        """d loss / d logits (members, classes, batch); keeps the terms.
-
-        said: (members, batch, classes).  labels: (members, batch).
-        """
-        numbers = self._numbers(progress) if self.fixed is None else self.fixed
-        if numbers.device != logits.device:
-            numbers = numbers.to(logits.device, non_blocking=True)
-            self.fixed = None if self.fixed is None else numbers
-        terms, gradient = self._terms(logits, said, labels, *numbers)
-        self.steps.append(terms)
-        return gradient
-
-    def seen(self, member: int) -> tuple[Tensor, list[str]]:
-        """A member's loss and terms (steps, 1 + terms) in this epoch, and the terms' names."""
-        names = [name for name in self.names if self._has(self.jobs[member], name)]
-        if isinstance(self.steps, list):  # to the CPU in one piece: a GPU is waited for once
-            self.steps = torch.stack(self.steps).cpu()
-        columns = [0, *(self.names.index(name) + 1 for name in names)]
-        return self.steps[:, columns, member], names
-
-    def _numbers(self, progress: float) -> Tensor:
-        now = [numbers_at(job.options, progress) for job in self.jobs]
-        double = self.jobs[0].options["precision"] == "float64"
-        return torch.tensor(now, dtype=torch.float64 if double else torch.float32).T.contiguous()
-
-    @staticmethod
-    def _has(job: Job, name: str) -> bool:
-        """Whether a member's history has this column: a term of weight 0 is left out."""
-        alpha = job.options["alpha"]
-        return callable(alpha) or (alpha > 0 if name.startswith("labels") else alpha < 1)
-
-    @staticmethod
-    def _terms(logits, said, labels, temperature, alpha) -> tuple[Tensor, Tensor]:
-        """(5, members), the loss first, then `names`; and d loss / d logits."""
-        logits = logits.to(temperature.dtype)
-        labelled = (labels >= 0).unsqueeze(1)
-        rows = labelled.sum(2, keepdim=True).clamp(min=1)
-        own, right = F.log_softmax(logits, dim=1), labels.clamp(min=0).unsqueeze(1)
-        from_labels = -(own.gather(1, right) * labelled).sum(2, keepdim=True) / rows
-        weight, softness = alpha[:, None, None], temperature[:, None, None]
-        share = labelled * (weight / rows)
-        gradient = own.exp().mul_(share).scatter_add_(1, right, -share)
-        from_labels = from_labels[:, 0, 0]
-        from_teacher = torch.zeros_like(from_labels)
-        if said is not None:
-            student = F.log_softmax(logits / softness, dim=1)
-            teacher = F.log_softmax(said.transpose(1, 2) / softness, dim=1)
-            soft = teacher.exp()
-            apart = teacher.sub_(student).mul_(soft).sum((1, 2)) / logits.shape[2]
-            from_teacher = temperature**2 * apart
-            toward = student.exp_().sub_(soft)
-            gradient += toward.mul_((1 - weight) * softness / logits.shape[2])
-        raw, weights = torch.stack([from_labels, from_teacher]), torch.stack([alpha, 1 - alpha])
-        weighted = weights * raw
-        said_raw = raw.masked_fill(weights == 0, torch.nan)
-        return torch.cat([weighted.sum(0, keepdim=True), weighted, said_raw]), gradient
-
-
-class _OwnLosses:
-    """The members' own losses, each called with plain numbers, as in a single run."""
-
-    def __init__(self, jobs: list[Job]):
-        self.jobs, self.names = jobs, [None] * len(jobs)
-        self.errors: dict[int, Exception] = {}
-
-    def begin(self) -> None:
-        self.steps = [[] for _ in self.jobs]
-
-    def gradient(
-        self, logits: Tensor, said: Tensor | None, labels: Tensor, progress: float
-    ) -> Tensor:
-        """As in `_SoftTargets`; an error of one member's loss is kept, the others go on."""
-        own_logits = logits.transpose(1, 2).contiguous().requires_grad_()
-        losses = []
-        for member, job in enumerate(self.jobs):
-            if member in self.errors:
-                continue
-            answers = {} if said is None else {None: said[member]}
-            try:
-                with autocast(job.options):
-                    terms = logit_terms(
-                        job.options, progress, own_logits[member], answers, labels[member]
-                    )
-                columns = columns_of(terms, self.names[member])
-            except Exception as error:
-                self.errors[member] = error
-                continue
-            self.names[member] = list(columns)
-            losses.append(sum(weighted for weighted, _ in terms.values()))
-            row = [part.detach().to(losses[-1]) for part in columns.values()]
-            self.steps[member].append(torch.stack([losses[-1].detach(), *row]))
-        (sum(losses) if losses else 0 * own_logits.sum()).backward()
-        return own_logits.grad.transpose(1, 2)
-
-    def seen(self, member: int) -> tuple[Tensor, list[str]]:
-        """A member's loss and terms (steps, 1 + terms) in this epoch, and the terms' names."""
-        if member in self.errors:
-            raise self.errors[member]
-        return torch.stack(self.steps[member]), self.names[member]
-
-
 class _Optimizer:
     """Adam over all members at once; each rate's members, which stand side by side, are a group."""
 
-    def __init__(self, students: _Stack, jobs: list[Job]):
+    def __init__(self, students: Stack, jobs: list[Job]):
         self.parts, at = [], 0
         for _, alike in itertools.groupby(jobs, key=_rate):
             options = [job.options for job in alike]
@@ -543,7 +327,7 @@ def _pick(part: Tensor, rows: Tensor) -> Tensor:
     return part.index_select(0, rows.flatten()).unflatten(0, rows.shape)
 
 
-def _watch(jobs: list[Job], students: _Stack) -> list[float]:
+def _watch(jobs: list[Job], students: Stack) -> list[float]:
     """Each member's accuracy on the watched validation examples (the same for all)."""
     watched, device = jobs[0].watched, jobs[0].options["device"]
     inputs = cast(watched.inputs, jobs[0].options["precision"]).to(device)
@@ -553,7 +337,7 @@ def _watch(jobs: list[Job], students: _Stack) -> list[float]:
     return right.float().mean(1).tolist()
 
 
-def _ask(jobs: list[Job], students: _Stack) -> None:
+def _ask(jobs: list[Job], students: Stack) -> None:
     """Keep what each trained student says about the validation split, where all share one."""
     splits = {id(job.run.data.validation): job.run.data.validation for job in jobs}
     first, *others = (split.inputs for split in splits.values())
@@ -573,10 +357,6 @@ def _equal(one: Tensor, other: Tensor) -> bool:
     """torch.equal, at once where both are the same place in memory."""
     same_place = one.data_ptr() == other.data_ptr() and one.stride() == other.stride()
     return (same_place and one.shape == other.shape) or torch.equal(one, other)
-
-
-def _is_plain(part: nn.Module) -> bool:
-    return type(part) in SIMPLE and not (part._forward_hooks or part._forward_pre_hooks)
 
 
 def _shapes(student: nn.Module) -> tuple:

@@ -33,8 +33,11 @@ ORDER = [
     "reports",
     "saved",
     "training",
+    "stacks",
+    "objectives",
     "together",
     "processes",
+    "engines",
     "verdicts",
     "sweeps",
 ]

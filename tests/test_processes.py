@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 import kdlab
-from kdlab import jobs, losses, processes, training
+from kdlab import engines, jobs, losses, processes, together, training
 from kdlab.errors import Refusal
 
 
@@ -185,13 +185,13 @@ def test_no_more_workers_than_fit_into_the_memory(monkeypatch):
 
 def test_a_loop_that_would_not_fit_is_split(monkeypatch):
     whole = kdlab.sweep("mlp-8", TEACHER, toy(), seeds=2, alpha=[0, 0.3, 0.6], **FAST)
-    job = kdlab.sweeps.prepare("mlp-8", TEACHER, toy(), **kdlab.sweeps._DEFAULTS | FAST | {
+    job = jobs.prepare("mlp-8", TEACHER, toy(), **kdlab.sweeps._DEFAULTS | FAST | {
         "seed": 0, "after_epoch": None, "stop": None})  # fmt: skip
 
     class Little:
-        available = 4.5 * kdlab.sweeps.SHARE * kdlab.sweeps.together.bytes_of(job)
+        available = 4.5 * engines.SHARE * together.bytes_of(job)
 
-    monkeypatch.setattr(kdlab.sweeps.psutil, "virtual_memory", lambda: Little)
+    monkeypatch.setattr(engines.psutil, "virtual_memory", lambda: Little)
     split = kdlab.sweep("mlp-8", TEACHER, toy(), seeds=2, alpha=[0, 0.3, 0.6], **FAST)
     assert whole.engine == "together, 6 in one loop"
     assert split.engine == "together, 4 in one loop + together, 2 in one loop"

@@ -25,7 +25,8 @@ from kdlab.plots.atlases import MeanMap, draw_map, frame, mean_map
 from kdlab.plots.picture import FROM_LABELS, FROM_TEACHER, GREEN, GREY, INK, Picture, style
 from kdlab.plots.words import called, percent, scale, written
 from kdlab.runs import Run
-from kdlab.sweeps import METRICS, Atlas
+from kdlab.scores import METRICS
+from kdlab.sweeps import Atlas
 from kdlab.verdicts import Verdict
 
 LABELS_ONLY = {"alpha": 1}

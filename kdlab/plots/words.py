@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from kdlab.errors import Refusal
-from kdlab.sweeps import METRICS
+from kdlab.scores import METRICS
 from kdlab.verdicts import SHARES
 
 _CALLED = {
