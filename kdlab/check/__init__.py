@@ -1,6 +1,7 @@
 """Checks of exercises. What a notebook types is listed here."""
 
 from kdlab.check.alpha import cosine_schedule, distill_step, paired_interval
+from kdlab.check.compression import count_parameters, latency, pareto_front, weight_bytes
 from kdlab.check.features import attention_map, feature_loss, project
 from kdlab.check.lessons import progress, quiz
 from kdlab.check.soft_targets import entropy, mean_soft_target, soft_cross_entropy
@@ -9,16 +10,20 @@ from kdlab.check.temperature import kd_loss, logit_matching_gradient, tempered_s
 __all__ = [
     "attention_map",
     "cosine_schedule",
+    "count_parameters",
     "distill_step",
     "entropy",
     "feature_loss",
     "kd_loss",
+    "latency",
     "logit_matching_gradient",
     "mean_soft_target",
     "paired_interval",
+    "pareto_front",
     "progress",
     "project",
     "quiz",
     "soft_cross_entropy",
     "tempered_softmax",
+    "weight_bytes",
 ]
