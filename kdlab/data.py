@@ -1,15 +1,17 @@
 """Data sets: splits of tensors, class names, a card with licence, size and hash."""
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from kdlab import seeds
+from kdlab import folders, seeds
 from kdlab.errors import Refusal, share, unknown, whole
 from kdlab.files import read_card, read_idx
 
@@ -72,12 +74,12 @@ class Source:
     test: Split
     classes: tuple[str, ...]
     card: dict
-    mean: float = 0.0
-    deviation: float = 1.0
+    mean: float | Tensor = 0.0
+    deviation: float | Tensor = 1.0
 
 
 def load_data(
-    name: "str | tuple[Tensor, Tensor] | Dataset | Data",
+    name: "str | os.PathLike | tuple[Tensor, Tensor] | Dataset | Data",
     train: int | None = None,
     validation: int | None = None,
     seed: int = 0,
@@ -86,24 +88,27 @@ def load_data(
     leave_out: "str | int | Sequence[str | int] | None" = None,
     label_noise: float = 0.0,
     classes: Sequence[str] | None = None,
+    size: int | None = None,
 ) -> Data:
     """A data set with train, validation, test and transfer splits.
 
-    name: "fashion-mnist", "digits", a pair (inputs, labels) of tensors, or a torch Dataset of such
-        pairs; the last two are split 60/20/20 by class, always the same way.
+    name: "fashion-mnist", "digits", the path of a folder of pictures (one folder a class), a pair
+        (inputs, labels) of tensors, or a torch Dataset of such pairs; the last three are split
+        60/20/20 by class, always the same way.
     train: how many examples to draw for training, by class in proportion; None takes all.
     validation: how many validation examples; None takes all. The same for every seed.
     unlabelled: size of the transfer set: training examples that are not in `train`, without labels.
     leave_out: class name(s) or number(s) dropped from train and transfer, after the draw.
     label_noise: share of the training labels replaced by one drawn uniformly from all classes.
-    classes: class names for data of your own.
+    classes: class names for tensors of your own.
+    size: side of the pictures of a folder, in pixels; None takes 64.
 
     Raises UnknownName (a LookupError) for names, Refusal (a ValueError) for all else.
     """
     if isinstance(name, Data):
         raise Refusal("this is a data set already; give load_data its name or its tensors.")
     seed = whole("seed", seed, 0)
-    source = _source(name, classes)
+    source = _source(name, classes, size)
     draw = seeds.generator(seed, "data")
     chosen, rest = _draw(source.pool.labels, train, draw, source.name)
     unlabelled = whole("unlabelled", unlabelled, 0)
@@ -218,10 +223,13 @@ SOURCES = {"fashion-mnist": _fashion_mnist, "digits": _digits}
 # ---------------------------------------------------------------- data of one's own
 
 
-def _source(name: object, classes: Sequence[str] | None) -> Source:
-    if isinstance(name, str):
-        if name.lower() not in SOURCES:
-            raise unknown("data set", name, SOURCES)
+def _source(name: object, classes: Sequence[str] | None, size: int | None) -> Source:
+    known = isinstance(name, str) and name.lower() in SOURCES
+    if isinstance(name, (str, os.PathLike)) and not known:
+        return _of_folder(name, classes, size)
+    if size is not None:
+        raise Refusal(f"size={size!r}: only a folder of pictures is read at a size of your choice.")
+    if known:
         return SOURCES[name.lower()]()
     if isinstance(name, (tuple, list)) and len(name) == 2:
         inputs, labels = name
@@ -229,8 +237,9 @@ def _source(name: object, classes: Sequence[str] | None) -> Source:
         inputs, labels = _stack(name)
     else:
         raise Refusal(
-            f"data of type {type(name).__name__}: expected a name ({', '.join(SOURCES)}), a pair "
-            "(inputs, labels) of tensors, or a torch Dataset (with a length) of such pairs."
+            f"data of type {type(name).__name__}: expected a name ({', '.join(SOURCES)}), the "
+            "path of a folder of pictures, a pair (inputs, labels) of tensors, or a torch Dataset "
+            "(with a length) of such pairs."
         )
     inputs, labels = _checked(inputs, labels)
     count = int(labels.max()) + 1
@@ -249,6 +258,24 @@ def _source(name: object, classes: Sequence[str] | None) -> Source:
         "input shape": shape,
     }
     return _split_in_three("your data", inputs, labels, tuple(map(str, classes)), card)
+
+
+def _of_folder(name: str | os.PathLike, classes, size: int | None) -> Source:
+    """The pictures in a folder; the refusal of an unknown name where there is no such folder."""
+    if not str(name) or not os.path.isdir(os.path.expanduser(name)):
+        also = "Nor is there a folder of this name, with pictures of your own."
+        raise unknown("data set", str(name), SOURCES, also)
+    if classes is not None:
+        raise Refusal("classes= names those of tensors; a folder's classes are its folders' names.")
+    size = folders.SIZE if size is None else whole("size", size, 1)
+    return _pictures(folders.look_into(Path(name).expanduser().resolve()), size)
+
+
+@lru_cache(maxsize=1)  # read anew where a file has changed, for then what was found differs
+def _pictures(found: folders.Found, size: int) -> Source:
+    inputs, labels = folders.read(found, size), torch.tensor(found.labels)
+    card, scale = folders.card(found, size), (folders.MEAN, folders.DEVIATION)
+    return _split_in_three(found.name, inputs, labels, found.classes, card, *scale)
 
 
 def _stack(dataset: Dataset) -> tuple[Tensor, Tensor]:
@@ -318,8 +345,11 @@ def _checked(inputs: object, labels: object) -> tuple[Tensor, Tensor]:
     return inputs, labels.long()
 
 
-def _split_in_three(name, inputs, labels, classes, card) -> Source:
-    """60/20/20 by class, by a generator of its own: no seed of the user changes it."""
+def _split_in_three(name, inputs, labels, classes, card, mean=0.0, deviation=1.0) -> Source:
+    """60/20/20 by class, by a generator of its own: no seed of the user changes it.
+
+    Bytes stay bytes in the pool, a quarter of the memory; a draw turns them into floats.
+    """
     fixed = torch.Generator().manual_seed(0)
     if len(labels) < 5:
         raise Refusal(f"{len(labels)} examples: expected at least 5, to split them 60/20/20.")
@@ -327,8 +357,9 @@ def _split_in_three(name, inputs, labels, classes, card) -> Source:
     middle, last = _draw(labels[held_out], math.ceil(len(held_out) / 2), fixed, name)
     parts = [pool.sort().values, held_out[middle].sort().values, held_out[last].sort().values]
     indices = torch.arange(len(labels))
-    splits = [Split(_floats(inputs[rows]), labels[rows], indices[rows]) for rows in parts]
-    return Source(name, *splits, classes, card)
+    train, *others = (Split(inputs[rows], labels[rows], indices[rows]) for rows in parts)
+    others = [replace(part, inputs=_floats(part.inputs, mean, deviation)) for part in others]
+    return Source(name, train, *others, classes, card, mean, deviation)
 
 
 # ---------------------------------------------------------------- draws
