@@ -2,6 +2,7 @@
 
 from kdlab.explore.atlas_view import atlas
 from kdlab.explore.attention import attention
+from kdlab.explore.budget import budget
 from kdlab.explore.codes import from_code
 from kdlab.explore.guess import guess
 from kdlab.explore.layer_pair import layer_pair
@@ -15,6 +16,7 @@ from kdlab.explore.trust import trust
 __all__ = [
     "atlas",
     "attention",
+    "budget",
     "from_code",
     "guess",
     "layer_pair",

@@ -4,6 +4,7 @@ from kdlab.plots.atlases import gain, heat_map, paired
 from kdlab.plots.classes import class_map, entropy_per_class
 from kdlab.plots.examples import soft_targets
 from kdlab.plots.feature_views import feature_views
+from kdlab.plots.fronts import pareto
 from kdlab.plots.lines import lines
 from kdlab.plots.picture import Picture
 from kdlab.plots.pictures import images
@@ -21,6 +22,7 @@ __all__ = [
     "images",
     "lines",
     "paired",
+    "pareto",
     "ranking",
     "soft_targets",
 ]

@@ -1,3 +1,4 @@
+import pandas as pd
 import pytest
 import torch
 
@@ -14,6 +15,7 @@ SMALL = {"examples": 100, "width": 8, "epochs": 1, "seeds": 2}
 PANELS = {
     "atlas": lambda kit: ([kit("atlas")], {}),
     "attention": lambda kit: ([*kit("cnn_students"), kit("cnn_teacher"), kit("data")], {}),
+    "budget": lambda kit: ([kit("recipes")], {}),
     "guess": lambda kit: (["how many", 0, 100], {}),
     "layer_pair": lambda kit: ([kit("cnn_teacher"), kit("data")], PAIR),
     "missing_class": lambda kit: ([*kit("runs_without_3"), kit("without_3"), "3"], {}),
@@ -68,6 +70,21 @@ def cnn_students(cnn_teacher, data):
 def teachers(teacher):
     """The good one, and one whose name has spaces and who knows nothing."""
     return {"good": teacher, "one that guesses": kdlab.models.build("mlp-8", (1, 8, 8), 10)}
+
+
+@pytest.fixture(scope="session")
+def recipes():
+    """A table of trained students: the larger, the slower and the better."""
+    return pd.DataFrame(
+        {
+            "recipe": f"mlp-{width}", "signal": signal, "seed": seed, "bytes": 4_000 * width,
+            "latency_ms": 0.02 * width, "accuracy": 0.7 + width / 1_000 + 0.01 * at + seed / 1_000,
+            "nll": 1 - width / 1_000, "ece": 0.02 + width / 10_000,
+        }
+        for width in (8, 32, 128)
+        for at, signal in enumerate(("labels", "soft targets"))
+        for seed in range(3)
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
