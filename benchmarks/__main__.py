@@ -7,12 +7,12 @@ import os
 import time
 from pathlib import Path
 
-from benchmarks import arithmetic, atlas, growth, one_run, report, waiting
+from benchmarks import arithmetic, atlas, growth, in_the_lab, one_run, report, waiting
 from benchmarks.figure import FULL, SHORT
 
 PARTS = {
     "one_run": one_run, "atlas": atlas, "waiting": waiting, "arithmetic": arithmetic,
-    "growth": growth,
+    "growth": growth, "in_the_lab": in_the_lab,
 }  # fmt: skip
 
 

@@ -8,13 +8,16 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from kdlab import (
+    compress,
     data,
+    experiments,
     layers,
     losses,
     models,
     schedules,
     scores,
     signals,
+    starts,
     sweeps,
     training,
     verdicts,
@@ -22,12 +25,14 @@ from kdlab import (
 from kdlab.conventions import alpha_conventions
 from kdlab.data import load_data
 from kdlab.errors import CorruptFile, LayerNotFound, LossNotFinite, Refusal, UnknownName
+from kdlab.exports import export, load_onnx
 from kdlab.jobs import pick_device
 from kdlab.matches import Match
 from kdlab.models import load_teacher
 from kdlab.reports import report
 from kdlab.runs import Run, load_run
-from kdlab.signals import Signal, record
+from kdlab.signals import Signal, record, weak_labels
+from kdlab.starts import new_head
 from kdlab.sweeps import sweep
 from kdlab.training import Stopped, distill, train
 from kdlab.verdicts import band, claim
@@ -49,26 +54,33 @@ __all__ = [
     "alpha_conventions",
     "band",
     "claim",
+    "compress",
     "data",
     "distill",
     "doctor",
+    "experiments",
+    "export",
     "layers",
     "load_data",
+    "load_onnx",
     "load_run",
     "load_teacher",
     "losses",
     "models",
+    "new_head",
     "pick_device",
     "record",
     "report",
     "schedules",
     "scores",
     "signals",
+    "starts",
     "sweep",
     "sweeps",
     "train",
     "training",
     "verdicts",
+    "weak_labels",
     *_FRONT,
 ]
 

@@ -111,7 +111,7 @@ def _files() -> int:
         except (Refusal, OSError) as error:
             bad += _say(False, "data", name, str(error))
     for name in models.TEACHERS:
-        for checkpoint in models.CHECKPOINTS:
+        for checkpoint in models.TEACHERS[name]:
             try:
                 models.load_teacher(name, checkpoint)
                 bad += _say(True, "teacher", f"{name} ({checkpoint}), intact")

@@ -13,7 +13,8 @@ from torch.utils.data import Dataset
 
 from kdlab import folders, seeds
 from kdlab.errors import Refusal, share, unknown, whole
-from kdlab.files import read_card, read_idx
+from kdlab.files import read_card, read_idx, read_table
+from kdlab.texts import Vocabulary
 
 NO_LABEL = -100  # torch's own mark: cross_entropy leaves such rows out by itself
 
@@ -35,7 +36,10 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """A data set: `train`, `validation`, `test`, `transfer` (may be empty), `classes`, `card`."""
+    """A data set: `train`, `validation`, `test`, `transfer` (may be empty), `classes`, `card`.
+
+    vocabulary: of texts, to write inputs as words again; None for all other data.
+    """
 
     name: str
     train: Split
@@ -45,6 +49,7 @@ class Data:
     classes: tuple[str, ...]
     card: dict
     settings: dict = field(default_factory=dict)
+    vocabulary: Vocabulary | None = None
 
     def without_training(self) -> "Data":
         """The same data set with empty train and transfer splits, to keep it in little memory."""
@@ -65,6 +70,8 @@ class Data:
 class Source:
     """All examples of a data set before any draw: the pool that train is drawn from, and the rest.
 
+    spare: examples that nobody labelled, which only a transfer set is drawn from.
+
     Inputs may be bytes (0 to 255); a draw turns them into floats, (byte / 255 − mean) / deviation.
     """
 
@@ -76,6 +83,8 @@ class Source:
     card: dict
     mean: float | Tensor = 0.0
     deviation: float | Tensor = 1.0
+    spare: Split | None = None
+    vocabulary: Vocabulary | None = None
 
 
 def load_data(
@@ -92,12 +101,13 @@ def load_data(
 ) -> Data:
     """A data set with train, validation, test and transfer splits.
 
-    name: "fashion-mnist", "digits", the path of a folder of pictures (one folder a class), a pair
-        (inputs, labels) of tensors, or a torch Dataset of such pairs; the last three are split
-        60/20/20 by class, always the same way.
+    name: "fashion-mnist", "digits", "glosses" (texts), the path of a folder of pictures (one
+        folder a class), a pair (inputs, labels) of tensors, or a torch Dataset of such pairs; all
+        but the first are split 60/20/20 by class, always the same way.
     train: how many examples to draw for training, by class in proportion; None takes all.
     validation: how many validation examples; None takes all. The same for every seed.
-    unlabelled: size of the transfer set: training examples that are not in `train`, without labels.
+    unlabelled: size of the transfer set: training examples that are not in `train`, without
+        labels; of "glosses" up to 38,000 more that have none.
     leave_out: class name(s) or number(s) dropped from train and transfer, after the draw.
     label_noise: share of the training labels replaced by one drawn uniformly from all classes.
     classes: class names for tensors of your own.
@@ -112,17 +122,18 @@ def load_data(
     draw = seeds.generator(seed, "data")
     chosen, rest = _draw(source.pool.labels, train, draw, source.name)
     unlabelled = whole("unlabelled", unlabelled, 0)
-    if unlabelled > len(rest):
+    left = source.pool[rest] if source.spare is None else source.spare
+    if unlabelled > len(left):
         raise Refusal(
-            f"unlabelled={unlabelled:,}: {source.name} has {len(rest):,} training examples left "
+            f"unlabelled={unlabelled:,}: {source.name} has {len(left):,} training examples left "
             f"beside the {len(chosen):,} labelled ones. Ask for fewer, or for a smaller train."
         )
-    others = rest[torch.randperm(len(rest), generator=draw)[:unlabelled]]
+    others = left[torch.randperm(len(left), generator=draw)[:unlabelled]]
     labels = _noisy(source.pool.labels[chosen], share("label_noise", label_noise), source, draw)
     for number in _class_numbers(leave_out, source.classes):
         keep = source.pool.labels[chosen] != number
         chosen, labels = chosen[keep], labels[keep]
-        others = others[source.pool.labels[others] != number]
+        others = others[others.labels != number]
     if not len(chosen):
         raise Refusal(f"leave_out={leave_out!r} leaves no training example.")
     held_out = source.validation
@@ -140,9 +151,9 @@ def load_data(
         validation=held_out,
         test=source.test,
         transfer=Split(
-            _floats(source.pool.inputs[others], source.mean, source.deviation),
+            _floats(others.inputs, source.mean, source.deviation),
             torch.full((len(others),), NO_LABEL),
-            source.pool.indices[others],
+            others.indices,
         ),
         classes=source.classes,
         card=source.card,
@@ -153,6 +164,7 @@ def load_data(
             "leave_out": leave_out,
             "label_noise": label_noise,
         },
+        vocabulary=source.vocabulary,
     )
 
 
@@ -217,7 +229,33 @@ def _digits() -> Source:
     )
 
 
-SOURCES = {"fashion-mnist": _fashion_mnist, "digits": _digits}
+@lru_cache(maxsize=1)
+def _glosses() -> Source:
+    card = read_card("glosses")
+    (topics, labelled), (topics_of_spare, spare) = (
+        read_table("glosses", name, card) for name in ("labelled.tsv.gz", "spare.tsv.gz")
+    )
+    classes = tuple(card["classes"])
+    labels, hidden = (
+        torch.tensor([classes.index(topic) for topic in column])
+        for column in (topics, topics_of_spare)
+    )
+    source = _split_in_three("glosses", torch.arange(len(labels)), labels, classes, card)
+    shown = [labelled[row] for row in source.pool.indices.tolist()]
+    vocabulary = Vocabulary.of([*shown, *spare], labelled)
+    inputs = vocabulary.encode(labelled)
+    parts = {
+        name: replace(part, inputs=inputs[part.indices])
+        for name, part in (
+            ("pool", source.pool), ("validation", source.validation), ("test", source.test),
+        )
+    }  # fmt: skip
+    numbers = len(labels) + torch.arange(len(spare))
+    more = Split(vocabulary.encode(spare), hidden, numbers)  # a draw takes their labels away
+    return replace(source, **parts, spare=more, vocabulary=vocabulary)
+
+
+SOURCES = {"fashion-mnist": _fashion_mnist, "digits": _digits, "glosses": _glosses}
 
 
 # ---------------------------------------------------------------- data of one's own

@@ -49,8 +49,22 @@ def check_hash(path: Path, content: bytes, expected: str) -> None:
         )
 
 
+def read_table(name: str, file: str, card: dict) -> tuple[list[str], list[str]]:
+    """The two columns of a packed table, checked against the card's hash of the whole."""
+    lines = _unpacked(name, file, card).decode("utf-8").splitlines()
+    first, second = zip(*(line.split("\t") for line in lines), strict=True)
+    return list(first), list(second)
+
+
 def read_idx(name: str, file: str, card: dict) -> Tensor:
     """The body of an idx file as bytes, checked against the card's hash of the whole."""
+    content = _unpacked(name, file, card)
+    dimensions = content[3]
+    body = bytearray(content[4 + 4 * dimensions :])
+    return torch.frombuffer(body, dtype=torch.uint8)
+
+
+def _unpacked(name: str, file: str, card: dict) -> bytes:
     path = folder() / name / file
     if not path.exists():
         raise Refusal(f"{path} is missing. Bring it back with: git checkout -- data/{name}")
@@ -64,6 +78,4 @@ def read_idx(name: str, file: str, card: dict) -> Tensor:
             f"was changed. Bring it back with: git checkout -- data/{name}"
         ) from error
     check_hash(path, content, card["files"][file]["sha256"])
-    dimensions = content[3]
-    body = bytearray(content[4 + 4 * dimensions :])
-    return torch.frombuffer(body, dtype=torch.uint8)
+    return content

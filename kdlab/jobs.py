@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from kdlab import data as data_sets
-from kdlab import layers, matches, models, seeds, signals
+from kdlab import layers, matches, models, seeds, signals, starts
 from kdlab.data import Data, Split
 from kdlab.errors import Refusal, number, share, whole
 from kdlab.matches import Link, Match
@@ -48,6 +48,13 @@ class Job:
     def student(self) -> nn.Module:
         return self.run.student
 
+    @property
+    def said(self) -> list[str]:
+        """What is worth a word before training: weights copied in, and those of projectors."""
+        copied = self.run.settings.get("copied") or []
+        made = [link.said for link in self.links.values() if link.projector is not None]
+        return [f"weights copied from the teacher: {', '.join(copied)}"] * bool(copied) + made
+
 
 def prepare(student, teacher, data, **options) -> Job:
     """Check everything, build the student, ask the teacher."""
@@ -75,6 +82,9 @@ def prepare(student, teacher, data, **options) -> Job:
             "recorded Signal. The order is distill(student, teacher, data)."
         )
     net = models.build(student, shape, classes, options["seed"])
+    if options["init_from"] is not None:
+        copied = starts.copy_weights(net, teacher, options["init_from"])
+        settings["copied"] = [a if a == b else f"{a} from {b}" for a, b in copied.items()]
     net = net.to(device, torch.float64 if options["precision"] == "float64" else None)
     try_out(net, "student", settings["student"], data.train, classes, device, options)
     if isinstance(teacher, nn.Module):

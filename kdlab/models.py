@@ -1,10 +1,9 @@
-"""The zoo: small teachers and students by name; and how any model is asked."""
+"""Students built and shipped teachers loaded by name; and how any model is asked."""
 
 import contextlib
 import copy
 import functools
 import re
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
@@ -12,82 +11,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load as read_weights
 from torch import Tensor, nn
 
-from kdlab import files, seeds
+from kdlab import files, nets, seeds
 from kdlab.errors import CorruptFile, Refusal, unknown
 
 Student = str | nn.Module | Callable[[], nn.Module]
 
 
-def mlp(shape: tuple[int, ...], classes: int, width: int) -> nn.Module:
-    """One hidden layer: flatten, hidden (width), ReLU, head."""
-    inputs = torch.Size(shape).numel()
-    return nn.Sequential(
-        OrderedDict(
-            flatten=nn.Flatten(),
-            hidden=nn.Linear(inputs, width),
-            relu=nn.ReLU(),
-            head=nn.Linear(width, classes),
-        )
-    )
-
-
-def cnn(shape: tuple[int, ...], classes: int, width: int) -> nn.Module:
-    """Two 3x3 convolutions (width, 2·width), each followed by a 2x2 pool and ReLU, and a head."""
-    channels, height, breadth = _picture(shape, least=4)
-    flat = 2 * width * (height // 4) * (breadth // 4)
-    return nn.Sequential(
-        OrderedDict(
-            block1=_block(channels, width, norm=False, pool=True),
-            block2=_block(width, 2 * width, norm=False, pool=True),
-            flatten=nn.Flatten(),
-            head=nn.Linear(flat, classes),
-        )
-    )
-
-
-def fashion_cnn(shape: tuple[int, ...], classes: int) -> nn.Module:
-    """The teacher: convolutions 32-64-128 with batch norm, pools after the first two, a head."""
-    channels, height, breadth = _picture(shape, least=4)
-    return nn.Sequential(
-        OrderedDict(
-            block1=_block(channels, 32, norm=True, pool=True),
-            block2=_block(32, 64, norm=True, pool=True),
-            block3=_block(64, 128, norm=True, pool=False),
-            flatten=nn.Flatten(),
-            head=nn.Linear(128 * (height // 4) * (breadth // 4), classes),
-        )
-    )
-
-
-def _block(channels: int, width: int, norm: bool, pool: bool) -> nn.Module:
-    parts = OrderedDict(conv=nn.Conv2d(channels, width, 3, padding=1))
-    if norm:
-        parts["norm"] = nn.BatchNorm2d(width)
-    if pool:
-        parts["pool"] = nn.MaxPool2d(2)  # before the ReLU: the same values, a quarter of its work
-    parts["relu"] = nn.ReLU()
-    return nn.Sequential(parts)
-
-
-def _picture(shape: tuple[int, ...], least: int) -> tuple[int, int, int]:
-    if len(shape) != 3 or min(shape[1:]) < least:
-        raise Refusal(
-            f"inputs of shape {tuple(shape)}: a convolutional net expects (channels, height, "
-            f"width) of at least {least}x{least}. For flat inputs take mlp-N."
-        )
-    return shape
-
-
-# Each entry makes a net for an input shape (without the batch) and a number of classes.
-NETS: dict[str, Callable[[tuple[int, ...], int], nn.Module]] = {
-    "cnn-small": lambda shape, classes: cnn(shape, classes, width=8),
-    "cnn-medium": lambda shape, classes: cnn(shape, classes, width=16),
-    "cnn-large": lambda shape, classes: cnn(shape, classes, width=32),
-    "fashion-cnn": fashion_cnn,
-}
-
-TEACHERS = ("fashion-cnn",)
 CHECKPOINTS = ("early", "middle", "final")
+TEACHERS = {  # and the checkpoints of its training that ship
+    "fashion-cnn": CHECKPOINTS,
+    "fashion-vgg": ("final",),
+    "fashion-inception": ("final",),
+}
 
 
 def build(student: Student, shape: tuple[int, ...], classes: int, seed: int = 0) -> nn.Module:
@@ -118,12 +53,12 @@ def build(student: Student, shape: tuple[int, ...], classes: int, seed: int = 0)
 def _maker(name: str, shape: tuple[int, ...], classes: int) -> Callable[[], nn.Module]:
     width = re.fullmatch(r"mlp-([1-9]\d*)", name)
     if width:
-        return lambda: mlp(shape, classes, int(width[1]))
-    if name not in NETS:
+        return lambda: nets.mlp(shape, classes, int(width[1]))
+    if name not in nets.NETS:
         asked = re.fullmatch(r"mlp\W?_?(\d*)", name.lower())
         example = f"mlp-{int(asked[1]) if asked and int(asked[1] or 0) else 32}"
-        raise unknown("model", name, [example, *NETS], also="mlp-N is known for any width N.")
-    return lambda: NETS[name](shape, classes)
+        raise unknown("model", name, [example, *nets.NETS], also="mlp-N is known for any width N.")
+    return lambda: nets.NETS[name](shape, classes)
 
 
 def name_of(thing: object) -> str:
@@ -138,13 +73,14 @@ def name_of(thing: object) -> str:
 def load_teacher(name: str, checkpoint: str = "final") -> nn.Module:
     """A shipped teacher in eval mode, its file checked against its card.
 
-    name: "fashion-cnn".  checkpoint: "early", "middle" or "final" of one training.
+    name: "fashion-cnn", "fashion-vgg" or "fashion-inception".
+    checkpoint: "final"; of "fashion-cnn" also "early" and "middle" of the same training.
     Raises UnknownName for names, CorruptFile (with both hashes) for a damaged file.
     """
     if name not in TEACHERS:
         raise unknown("teacher", name, TEACHERS)
-    if checkpoint not in CHECKPOINTS:
-        raise unknown("checkpoint", checkpoint, CHECKPOINTS)
+    if checkpoint not in TEACHERS[name]:
+        raise unknown("checkpoint", checkpoint, TEACHERS[name])
     teacher = build(name, (1, 28, 28), 10)
     card = teacher_card(name)
     file = f"{name}-{checkpoint}.safetensors"

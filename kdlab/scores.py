@@ -53,7 +53,16 @@ def parameters(model: nn.Module) -> int:
 
 def size_in_bytes(model: nn.Module) -> int:
     """Bytes of the model's weights as a safetensors file."""
-    return len(save({name: tensor.cpu().clone() for name, tensor in model.state_dict().items()}))
+    return len(as_file(model))
+
+
+def as_file(model: nn.Module) -> bytes:
+    """The model's weights as the bytes of a safetensors file; tied ones are written once."""
+    first: dict[object, tuple[str, Tensor]] = {}
+    for name, tensor in model.state_dict().items():
+        place = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
+        first.setdefault(place if tensor.numel() else name, (name, tensor))
+    return save({name: tensor.cpu().clone() for name, tensor in first.values()})
 
 
 def of_logits(logits: Tensor, labels: Tensor, teacher_logits: Tensor | None = None) -> dict:

@@ -6,7 +6,7 @@ import hashlib
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from types import FunctionType
@@ -21,6 +21,7 @@ from kdlab.layers import read as read_layers
 from kdlab.models import listening, logits_of
 from kdlab.records import as_bytes
 
+SPLIT_PARTS = ("inputs", "labels", "indices")
 FEATURE = "features."  # before the name of a layer in a record's file
 BATCH = 200  # rows asked at a time: their maps stay near the processor
 FLAT_BATCH = 1_000  # the same without maps
@@ -195,6 +196,26 @@ def answers(teacher: nn.Module | Signal, split: Split, device: str = "cpu") -> T
         logits = _shipped(teacher_print, split)
         _keep(key, ask(teacher, split.inputs, device) if logits is None else logits)
     return _kept[key]
+
+
+def weak_labels(teacher: "nn.Module | Signal", data: Data, device: str = "cpu") -> Data:
+    """The data set with its unlabelled examples in train, labelled by the teacher's first choice.
+
+    Only the class is kept of what the teacher says: the hard half of distillation, and what is left
+    where a teacher gives no probabilities. Labels that people gave stay as they are.
+
+    Raises Refusal where the data set has no transfer examples.
+    """
+    if not len(data.transfer):
+        raise Refusal(
+            "weak_labels: this data set has no transfer examples to label: ask for them with "
+            "load_data(..., unlabelled=1000)."
+        )
+    more = replace(data.transfer, labels=answers(teacher, data.transfer, device).argmax(1))
+    both = [data.train, more]
+    parts = [torch.cat([getattr(part, name) for part in both]) for name in SPLIT_PARTS]
+    settings = {**data.settings, "weak_labels": len(more)}
+    return replace(data, train=Split(*parts), transfer=data.transfer[:0], settings=settings)
 
 
 def features(

@@ -18,6 +18,7 @@ from kdlab.jobs import MATCH_ONLY, Job, Loss, Teacher, cast, numbers_at, prepare
 from kdlab.matches import Match
 from kdlab.runs import Run
 from kdlab.schedules import Schedule, value_at
+from kdlab.starts import Start
 
 EMPTY = {"epoch": [], "step": [], "loss": []}  # the history of a run stopped in its first epoch
 COLUMNS = {*EMPTY, "stage", "validation_accuracy"}  # of a history, beside its terms
@@ -34,6 +35,7 @@ def train(
     data: object,
     *,
     teacher: Teacher | None = None,
+    init_from: Start = None,
     epochs: int = 20,
     batch_size: int = 128,
     learning_rate: float | Callable[[float], float] = 1e-3,
@@ -52,7 +54,10 @@ def train(
 
     student: a name ("mlp-32"), a module (copied, never trained in place), or a function making one.
     data: a Data, a name, a pair (inputs, labels), or a torch Dataset.
-    teacher: only measured against (agreement).
+    teacher: only measured against (agreement), and the source of init_from.
+    init_from: "teacher" copies the weights of every layer that the teacher has by the same name
+        and shapes; a list of names or a mapping {student layer: teacher layer} chooses them. None
+        starts from the seed's own random weights.
     learning_rate: a number, or a function of training progress (0 at the start, towards 1).
     seed: fixes weights, batches and dropout.
     augment: a function of a batch of inputs, applied anew at each step.
@@ -82,6 +87,7 @@ def distill(
     match: Sequence[Match] = (),
     stages: Sequence[dict] | None = None,
     transfer: bool = False,
+    init_from: Start = None,
     epochs: int = 20,
     batch_size: int = 128,
     learning_rate: float | Callable[[float], float] = 1e-3,
@@ -126,9 +132,9 @@ def distill(
 def _one(student, teacher, data, **options) -> Run:
     with alone(options):
         job = prepare(student, teacher, data, **options)
-        for link in job.links.values():
-            if link.projector is not None and options["progress"]:
-                print(link.said)  # weights that the student does not keep: said aloud
+        if options["progress"]:
+            for said in job.said:
+                print(said)
         started = time.perf_counter()
         history = carry_out(loop, job)
         return finish(job, history, time.perf_counter() - started)

@@ -129,10 +129,10 @@ def marks(axes, marker, size):
 def test_each_point_stands_at_its_mean_and_the_front_stands_out(table):
     axes = plots.pareto(table).figure.axes[0]
     near = pytest.approx
-    assert marks(axes, "^", 10) == [(25_000, near(82.1))]
-    assert marks(axes, "o", 10) == [(60_000, near(87.1))]
-    assert marks(axes, "o", 6) == [(25_000, near(80.1)), (400_000, near(86.1))]
-    assert marks(axes, "^", 6) == [(410_000, near(86.1))]
+    assert marks(axes, "o", 10) == [(25_000, near(82.1))]
+    assert marks(axes, "s", 10) == [(60_000, near(87.1))]
+    assert marks(axes, "s", 6) == [(25_000, near(80.1)), (400_000, near(86.1))]
+    assert marks(axes, "o", 6) == [(410_000, near(86.1))]
     bars = [segment for part in axes.collections for segment in part.get_segments()]
     assert len(bars) == len(ROWS)
     low, high = interval([100 * (0.82 + gap) for gap in SEEDS])

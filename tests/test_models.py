@@ -10,7 +10,7 @@ from torch import nn
 
 import kdlab
 from kdlab import files as stored
-from kdlab import models, scores, signals
+from kdlab import models, nets, scores, signals
 from kdlab.errors import CorruptFile, Refusal, UnknownName
 
 FASHION = (1, 28, 28)
@@ -48,7 +48,7 @@ def test_sizes(name, count):
 
 
 def test_the_teacher_has_the_size_that_is_promised():
-    assert scores.parameters(models.fashion_cnn(FASHION, 10)) == 155_850
+    assert scores.parameters(nets.fashion_cnn(FASHION, 10)) == 155_850
 
 
 @pytest.mark.parametrize("name", ["mlp-16", "cnn-small", "fashion-cnn"])
@@ -211,35 +211,42 @@ def test_unknown_teachers_and_checkpoints_are_refused():
 
 
 def test_every_shipped_teacher_file_matches_its_card():
-    card = models.teacher_card("fashion-cnn")
     shipped = {path.name: path for path in models.card_folder().glob("*.safetensors")}
-    assert set(shipped) == set(card["files"])
+    told = {}
+    for name, checkpoints in models.TEACHERS.items():
+        files = models.teacher_card(name)["files"]
+        assert set(files) == {f"{name}-{checkpoint}.safetensors" for checkpoint in checkpoints}
+        told |= files
+    assert set(shipped) == set(told)
     for name, path in shipped.items():
         content = path.read_bytes()
-        assert hashlib.sha256(content).hexdigest() == card["files"][name]["sha256"]
-        assert len(content) == card["files"][name]["bytes"]
+        assert hashlib.sha256(content).hexdigest() == told[name]["sha256"]
+        assert len(content) == told[name]["bytes"]
 
 
-def test_the_card_keeps_its_promises():
-    card = models.teacher_card("fashion-cnn")
-    accuracy = {
-        checkpoint: card["files"][f"fashion-cnn-{checkpoint}.safetensors"]["validation"]["accuracy"]
-        for checkpoint in models.CHECKPOINTS
-    }
-    assert accuracy["early"] < accuracy["middle"] < accuracy["final"]
-    assert accuracy["final"] >= 0.925
-    assert card["parameters"] == 155_850
+@pytest.mark.parametrize("name", models.TEACHERS)
+def test_the_card_keeps_its_promises(name):
+    card = models.teacher_card(name)
+    accuracy = [
+        card["files"][f"{name}-{checkpoint}.safetensors"]["validation"]["accuracy"]
+        for checkpoint in models.TEACHERS[name]
+    ]
+    assert accuracy == sorted(set(accuracy))  # better with each checkpoint
+    assert accuracy[-1] >= 0.925
+    assert card["parameters"] == scores.parameters(models.build(name, FASHION, 10))
     assert "never on validation" in card["trained_on"] and "MIT" in card["licence"]
     assert {"accuracy", "nll", "ece"} <= card["test_final"].keys()
 
 
-@pytest.mark.parametrize("checkpoint", models.CHECKPOINTS)
-def test_the_shipped_teacher_scores_what_its_card_says(checkpoint):
-    teacher = kdlab.load_teacher("fashion-cnn", checkpoint)
+@pytest.mark.parametrize(
+    ("name", "checkpoint"), [(name, one) for name, many in models.TEACHERS.items() for one in many]
+)
+def test_the_shipped_teacher_scores_what_its_card_says(name, checkpoint):
+    teacher = kdlab.load_teacher(name, checkpoint)
     assert not any(module.training for module in teacher.modules())
     validation = kdlab.load_data("fashion-mnist", train=10, validation=1_000).validation
     seen = scores.of_logits(signals.ask(teacher, validation.inputs), validation.labels)
-    told = models.teacher_card("fashion-cnn")["files"][f"fashion-cnn-{checkpoint}.safetensors"]
+    told = models.teacher_card(name)["files"][f"{name}-{checkpoint}.safetensors"]
     # 1,000 of 10,000 pictures: a standard error of about 0.01 at 90 %
     assert seen["accuracy"] == pytest.approx(told["validation"]["accuracy"], abs=0.03)
     assert seen["nll"] == pytest.approx(told["validation"]["nll"], abs=0.08)

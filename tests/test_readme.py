@@ -58,6 +58,16 @@ def test_a_module_from_outside_learns_from_two_features_in_ten_lines(capsys):
     )
 
 
+def test_a_student_is_cut_trained_and_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (code,) = [c for c in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "narrow" in c]
+    inputs = torch.randn(100, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    data = kdlab.load_data((inputs, (inputs.mean((1, 2, 3)) > 0).long()))
+    names = {"data": data, "teacher": kdlab.models.build("cnn-medium", (1, 8, 8), 2)}
+    exec(code, names | {"student": kdlab.models.build("cnn-small", (1, 8, 8), 2)})
+    assert "latency_ms_64" in capsys.readouterr().out and (tmp_path / "student.onnx").exists()
+
+
 def _student():
     return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
 

@@ -200,7 +200,7 @@ def test_the_same_seed_starts_alike_and_sees_the_same_batches():
 
     def watching(name):
         def make():
-            made = kdlab.models.mlp((4,), 3, 8)
+            made = kdlab.nets.mlp((4,), 3, 8)
             made.register_forward_pre_hook(
                 lambda module, given: (
                     seen.setdefault(name, []).append(

@@ -146,6 +146,7 @@ def main() -> None:
         path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     for name in models.TEACHERS:
         cards[f"teachers/{name}"] = models.teacher_card(name)
+    cards["results"] = stored.read_card("results")
     (stored.folder() / "README.md").write_text(readme(cards), encoding="utf-8")
 
 

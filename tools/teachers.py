@@ -1,7 +1,8 @@
-"""Train the shipped teachers from scratch: `python -m tools.teachers` (some 10 minutes, 2 cores).
+"""Train the shipped teachers from scratch: `python -m tools.teachers` (some 10 minutes for each).
 
-Writes data/teachers/: three checkpoints of one training and a card that says how it was made and
-what it scores. Test is asked once, here, for the final checkpoint.
+Writes data/teachers/: checkpoints of one training and a card that says how it was made and what it
+scores; and data/answers/, what each of them says to every picture. Test is asked once, here, for
+the final checkpoint.
 """
 
 import argparse
@@ -18,8 +19,17 @@ from torch import Tensor
 import kdlab
 from kdlab import models, scores, signals
 
-NAME, EPOCHS, SEED = "fashion-cnn", 16, 0
-CHECKPOINTS = {"early": 1, "middle": 5, "final": EPOCHS}  # after how many epochs
+SEED = 0
+AFTER = {"early": 1, "middle": 5}  # epochs; the final checkpoint is the last epoch's
+EPOCHS = {"fashion-cnn": 16, "fashion-vgg": 12, "fashion-inception": 12}
+ARCHITECTURE = {
+    "fashion-cnn": "convolutions 32-64-128 (3x3, batch norm, ReLU), 2x2 pools after the first "
+    "two, linear head",
+    "fashion-vgg": "VGG-style: three pairs of convolutions 16-32-64 (3x3, batch norm, ReLU), a 2x2 "
+    "pool after each pair, hidden layer of 256 with dropout 0.5, linear head",
+    "fashion-inception": "Inception-style: a stem of 32, three mixed blocks 64-128-160 (1x1, 3x3, "
+    "two 3x3, pool; batch norm, ReLU), a mean over places, linear head",
+}
 
 
 def shifted_and_flipped(inputs: Tensor) -> Tensor:
@@ -56,14 +66,19 @@ def record_answers(data: kdlab.data.Data) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.safetensors"):
         old.unlink()  # answers of weights that are no longer shipped
-    for checkpoint in CHECKPOINTS:
-        teacher = kdlab.load_teacher(NAME, checkpoint)
-        signal = kdlab.record(teacher, everything, f"{NAME} {checkpoint}")
-        signal.save(folder / f"{signal.teacher[:16]}.safetensors", precision="float32")
+    for name, checkpoints in models.TEACHERS.items():
+        for checkpoint in checkpoints:
+            teacher = kdlab.load_teacher(name, checkpoint)
+            signal = kdlab.record(teacher, everything, f"{name} {checkpoint}")
+            signal.save(folder / f"{signal.teacher[:16]}.safetensors", precision="float32")
 
 
-def main(epochs: int = EPOCHS, train: int | None = None) -> dict:
+def main(teacher: str, epochs: int | None = None, train: int | None = None) -> dict:
     """Train, keep the checkpoints, score them on validation, and the last one on test."""
+    epochs = epochs or EPOCHS[teacher]
+    checkpoints = {
+        checkpoint: AFTER.get(checkpoint, epochs) for checkpoint in models.TEACHERS[teacher]
+    }
     data = kdlab.load_data("fashion-mnist", train=train, seed=SEED)
     kept, seen = {}, {}
 
@@ -74,13 +89,13 @@ def main(epochs: int = EPOCHS, train: int | None = None) -> dict:
         print(f"epoch {epoch}: validation accuracy {seen[epoch]['accuracy']:.4f}", flush=True)
 
     run = kdlab.train(
-        NAME, data, epochs=epochs, seed=SEED, learning_rate=cosine, augment=shifted_and_flipped,
+        teacher, data, epochs=epochs, seed=SEED, learning_rate=cosine, augment=shifted_and_flipped,
         watch=0, after_epoch=keep, device="cpu",
     )  # fmt: skip
     folder, files = models.card_folder(), {}
     folder.mkdir(parents=True, exist_ok=True)
-    for checkpoint, epoch in CHECKPOINTS.items():
-        path = folder / f"{NAME}-{checkpoint}.safetensors"
+    for checkpoint, epoch in checkpoints.items():
+        path = folder / f"{teacher}-{checkpoint}.safetensors"
         path.write_bytes(save(kept[epoch]))
         files[path.name] = {
             "epochs": epoch,
@@ -92,9 +107,8 @@ def main(epochs: int = EPOCHS, train: int | None = None) -> dict:
         }
     test = run.score("test")
     card = {
-        "name": NAME,
-        "architecture": "convolutions 32-64-128 (3x3, batch norm, ReLU), 2x2 pools after the "
-        "first two, linear head",
+        "name": teacher,
+        "architecture": ARCHITECTURE[teacher],
         "parameters": scores.parameters(run.student),
         "trained_on": f"{len(data.train):,} images of Fashion-MNIST: the first 50,000 of the "
         "official train split; never on validation or test",
@@ -107,14 +121,17 @@ def main(epochs: int = EPOCHS, train: int | None = None) -> dict:
         "test_final": {name: round(test[name], 4) for name in ("accuracy", "nll", "ece")},
         "files": files,
     }
-    (folder / f"{NAME}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    record_answers(data)
+    (folder / f"{teacher}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     return card
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("teachers", nargs="*", default=list(models.TEACHERS), help="all by default")
+    parser.add_argument("--epochs", type=int, default=None)
     parser.add_argument("--train", type=int, default=None, help="fewer images, for a trial")
     given = parser.parse_args()
-    print(json.dumps(main(given.epochs, given.train), indent=1))
+    for name in given.teachers:
+        print(json.dumps(main(name, given.epochs, given.train), indent=1))
+    if not given.train:
+        record_answers(kdlab.load_data("fashion-mnist", seed=SEED))

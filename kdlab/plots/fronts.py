@@ -28,8 +28,8 @@ from kdlab.scores import LOWER_IS_BETTER
 from kdlab.verdicts import interval
 
 SIGNALS = {  # what a student learnt from: told apart by colour and by marker
-    "labels": {"color": VERMILLION, "marker": "o"},
-    "soft targets": {"color": BLUE, "marker": "^"},
+    "labels": {"color": VERMILLION, "marker": "s"},
+    "soft targets": {"color": BLUE, "marker": "o"},
 }
 GAP = 9  # pixels between a point and its name
 
