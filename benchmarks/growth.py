@@ -83,7 +83,7 @@ def peak_memory() -> float:
 
 
 def plot(machines: Mapping[str, dict[str, list[dict]]], path: Path) -> None:
-    """Draw the tables of each machine: seconds above, peak memory below, both axes logarithmic."""
+    """Draw the tables of each machine: seconds above (both axes logarithmic), peak memory below."""
     with style():
         paper = Paper(figsize=(11, 6), layout="constrained")
         axes = paper.subplots(2, len(GROWS), sharex="col", sharey="row")
@@ -92,15 +92,18 @@ def plot(machines: Mapping[str, dict[str, list[dict]]], path: Path) -> None:
                 table = pd.DataFrame(tables[name])
                 look = {"color": PALETTE[at], "marker": MARKERS[at], "linestyle": LINES[at]}
                 for row, what in enumerate(("seconds", "peak_mib")):
-                    axes[row, column].loglog(table[name], table[what], label=machine, **look)
+                    axes[row, column].plot(table[name], table[what], label=machine, **look)
             rest = ", ".join(f"{REST[other]:,} {other}" for other in GROWS if other != name)
             axes[0, column].set_title(rest)
             axes[1, column].set_xlabel(f"{name} (1 step = ×10)")
+        axes[0, 0].set_ylabel("seconds")
+        axes[1, 0].set_ylabel("peak memory, MiB")
+        for above, below in axes.T:
+            above.set(xscale="log", yscale="log")
+            below.set(xscale="log", ylim=(0, None))
         for axis in axes.flat:
             for side in (axis.xaxis, axis.yaxis):
                 side.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda at, _: f"{at:,g}"))
-        axes[0, 0].set_ylabel("seconds")
-        axes[1, 0].set_ylabel("peak memory, MiB")
         axes[0, 0].legend(loc="upper left")
         paper.savefig(path, dpi=110)
 

@@ -79,7 +79,7 @@ def export(
             _same(torch.export.load(part).module(), there, examples)
         else:
             _write_onnx(there, examples[:2], part)
-            _same(OnnxModel(part), there, examples)
+            _same(load_onnx(part), there, examples)
             if int8 is not None:
                 _to_int8(part, int8, examples)
     return path
@@ -89,25 +89,25 @@ def load_onnx(path: str | Path) -> "OnnxModel":
     """An ONNX file as a module: for `kdlab.report`, and to compare it with the student it was."""
     if not Path(path).exists():
         raise Refusal(f"{path} is missing: expected an ONNX file, as kdlab.export writes it.")
-    return OnnxModel(Path(path))
+    return OnnxModel(Path(path).read_bytes(), str(path))
 
 
 class OnnxModel(nn.Module):
     """Runs an ONNX file in ONNX Runtime, on as many threads as torch uses; not to be trained."""
 
-    def __init__(self, path: Path):
+    def __init__(self, file: bytes, name: str = "the ONNX file"):
         super().__init__()
-        self.file = path.read_bytes()
+        self.file, self.name = file, name
         runtime = _need("onnxruntime")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = 3  # errors only
         try:
             self.session = runtime.InferenceSession(
-                self.file, options, providers=["CPUExecutionProvider"]
+                file, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime's own kinds of error, by dozens
-            raise Refusal(f"{path} cannot be run by ONNX Runtime: {_first_line(error)}") from error
+            raise Refusal(f"{name} cannot be run by ONNX Runtime: {_first_line(error)}") from error
         self.asked = self.session.get_inputs()[0].name
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -121,11 +121,11 @@ class OnnxModel(nn.Module):
         shapes = onnx.TensorProto.INT64  # the sizes in a reshape are no weights
         return sum(torch.Size(one.dims).numel() for one in held if one.data_type != shapes)
 
-    def __deepcopy__(self, memo: dict) -> "OnnxModel":
-        return self  # it has no state that a copy could protect
+    def __reduce__(self):  # copies and other processes open the file anew
+        return type(self), (self.file, self.name)
 
-    def __getstate__(self):
-        raise TypeError("an OnnxModel cannot be pickled: send its file, and load_onnx it there.")
+    def __deepcopy__(self, memo: dict) -> "OnnxModel":
+        return type(self)(self.file, self.name)
 
 
 def _examples(model: nn.Module, inputs: Tensor | Data | None) -> Tensor:

@@ -21,7 +21,7 @@ from kdlab import models, scores, signals
 
 SEED = 0
 AFTER = {"early": 1, "middle": 5}  # epochs; the final checkpoint is the last epoch's
-EPOCHS = {"fashion-cnn": 16, "fashion-vgg": 12, "fashion-inception": 12}
+EPOCHS = {"fashion-cnn": 16, "fashion-vgg": 9, "fashion-inception": 12}
 ARCHITECTURE = {
     "fashion-cnn": "convolutions 32-64-128 (3x3, batch norm, ReLU), 2x2 pools after the first "
     "two, linear head",
@@ -85,7 +85,10 @@ def main(teacher: str, epochs: int | None = None, train: int | None = None) -> d
     def keep(epoch: int, net: torch.nn.Module) -> None:
         logits = signals.ask(net, data.validation.inputs)
         seen[epoch] = scores.of_logits(logits, data.validation.labels)
-        kept[epoch] = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+        kept[epoch] = {
+            name: tensor.clone(memory_format=torch.contiguous_format)
+            for name, tensor in net.state_dict().items()
+        }
         print(f"epoch {epoch}: validation accuracy {seen[epoch]['accuracy']:.4f}", flush=True)
 
     run = kdlab.train(
