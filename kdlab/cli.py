@@ -13,6 +13,7 @@ OK, BAD = "ok  ", "!!  "
 # What an extra brings that the plain install lacks: module to look for -> what it is for.
 EXTRAS = {
     "test": {"pytest": "the tests", "nbval": "checking notebooks", "playwright": "browser test"},
+    "onnx": {name: "lesson 5, kdlab.export" for name in ("onnx", "onnxscript", "onnxruntime")},
 }
 
 

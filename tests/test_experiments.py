@@ -16,6 +16,14 @@ def test_every_recipe_ships_with_every_seed():
     assert not TABLE.drop(columns=["macs", "peak_bytes", "nonzero"]).isna().any().any()
 
 
+def test_a_tenth_of_the_teachers_bytes_within_a_point():
+    """What the lesson says of the shipped figures."""
+    means = experiments.load("tenth").groupby("form")[["accuracy", "bytes"]].mean()
+    small, teacher = means.loc["and int8"], means.loc["teacher"]
+    assert small["bytes"] <= teacher["bytes"] / 10
+    assert small["accuracy"] >= teacher["accuracy"] - 0.01
+
+
 @pytest.mark.parametrize(
     ("recipe", "seed"), [("mlp-16", 2), ("mlp-128, 90 % zeros, int8", 0), ("mlp-128, rank 8", 3)]
 )
@@ -35,7 +43,7 @@ def test_a_sample_made_anew_is_within_the_tables_bands(recipe, seed):
 def test_a_damaged_table_is_named(tmp_path, monkeypatch):
     folder = kdlab.files.folder() / "results"
     (tmp_path / "results").mkdir()
-    for name in ("card.json", "compression.csv"):
+    for name in ("card.json", "compression.csv", "tenth.csv"):
         (tmp_path / "results" / name).write_bytes((folder / name).read_bytes())
     with (tmp_path / "results" / "compression.csv").open("a") as file:
         file.write("x")

@@ -1,4 +1,4 @@
-"""Train the lessons' long experiments and write their tables: `python -m tools.experiments`.
+"""Train the lessons' long experiments and write their tables: `python -m tools.experiments [NAME]`.
 
 Writes data/results/: a table for each, and their card. Run it on a quiet machine:
 the latencies in the table are measured meanwhile. Some 20 minutes on 2 cores.
@@ -7,23 +7,24 @@ the latencies in the table are measured meanwhile. Some 20 minutes on 2 cores.
 import hashlib
 import json
 import platform
+import sys
 
 import torch
 
 from kdlab import experiments, files
 
 
-def main() -> None:
-    table = experiments.run()
+def main(names: list[str]) -> None:
     folder = files.folder() / "results"
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "compression.csv"
-    table.to_csv(path, index=False, float_format="%.6g")
+    for name in names:
+        table = experiments.run() if name == "compression" else experiments.tenth()
+        table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
     card = {
         "name": "Results of long experiments",
-        "what": f"lesson 05: {len(table)} students on {experiments.EXAMPLES:,} pictures of "
-        f"Fashion-MNIST, {experiments.EPOCHS} epochs, {experiments.SEEDS} seeds each; scored on "
-        "validation",
+        "what": f"lesson 05: compression.csv, {experiments.EXAMPLES:,} pictures of Fashion-MNIST, "
+        f"{experiments.EPOCHS} epochs, {experiments.SEEDS} seeds; tenth.csv, the teacher cut and "
+        "distilled on 50,000 pictures; both scored on validation",
         "made_by": "python -m tools.experiments",
         "made_with": f"torch {torch.__version__}, Python {platform.python_version()}, "
         f"{torch.get_num_threads()} threads of a CPU",
@@ -33,6 +34,7 @@ def main() -> None:
                 "bytes": path.stat().st_size,
                 "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             }
+            for path in sorted(folder.glob("*.csv"))
         },
     }
     text = json.dumps(card, indent=1) + "\n"
@@ -40,4 +42,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:] or list(experiments.NAMES))
