@@ -1,7 +1,7 @@
 """Train the lessons' long experiments and write their tables: `python -m tools.experiments [NAME]`.
 
 Writes data/results/: a table for each, and their card. Run it on a quiet machine:
-the latencies in the table are measured meanwhile. Some 20 minutes on 2 cores.
+the latencies in the table are measured meanwhile. Some 15 minutes on 2 cores.
 """
 
 import hashlib
