@@ -22,7 +22,8 @@
 # %%
 import kdlab
 import pandas as pd
-import torch
+import tempfile
+from pathlib import Path
 
 # %% [markdown]
 # ## What a model costs
@@ -86,15 +87,13 @@ weight_bytes = kdlab.check.weight_bytes(weight_bytes)
 # away.</details>
 
 # %% tags=["exercise"]
-import statistics
-import time
+import statistics, time, torch
 
 def latency(model, inputs, calls=20):
     ...  # your lines here
 
 # %% tags=["solution"]
-import statistics
-import time
+import statistics, time, torch
 
 def latency(model, inputs, calls=20):
     training, seconds = model.training, []
@@ -185,18 +184,16 @@ def pareto_front(costs, scores):
 # %% tags=["solution"]
 def pareto_front(costs, scores):
     models = list(zip(costs, scores))
-    def dominates(a, b):
-        return a[0] <= b[0] and a[1] >= b[1] and a != b
-    return [not any(dominates(other, model) for other in models) for model in models]
+    return [not any(c <= cost and s >= score and (c, s) != (cost, score) for c, s in models)
+            for cost, score in models]
 
 # %%
 pareto_front = kdlab.check.pareto_front(pareto_front)
 
 # %%
 means = table.groupby(["recipe", "signal"])[["bytes", "accuracy"]].mean()
-front = means[pareto_front(means["bytes"], means["accuracy"])]
-taught = (front.index.get_level_values("signal") == "soft targets").mean()
-kdlab.claim("most models on the front had a teacher", taught > 0.5)
+front = means[pareto_front(means["bytes"], means["accuracy"])].reset_index()
+kdlab.claim("most models on the front had a teacher", (front["signal"] == "soft targets").mean() > 0.5)
 kdlab.plots.pareto(table, cost="bytes", score="accuracy")
 
 # %% [markdown]
@@ -327,8 +324,7 @@ panel = kdlab.explore.budget(table)
 panel
 
 # %%
-panel.size.value = 100
-panel.latency.value = 1
+panel.size.value, panel.latency.value = 100, 1
 kdlab.claim("the best recipe within 100 kB and 1 ms had a teacher",
             panel.result.best.signal == "soft targets")
 panel.picture
@@ -340,9 +336,6 @@ panel.picture
 # answers with the student's before it hands the file over. `int8` stores whole numbers of 8 bits.
 
 # %%
-import tempfile
-from pathlib import Path
-
 folder = Path(tempfile.mkdtemp())
 plain = kdlab.export(large, folder / "student.onnx")
 int8 = kdlab.export(large, folder / "student-int8.onnx", int8="dynamic")
@@ -398,7 +391,8 @@ def with_few_coats(seed):
     keep[coats[len(coats) // 10:]] = False
     return dataclasses.replace(drawn, train=drawn.train[keep])
 
-students = kdlab.sweep("mlp-128", teacher, with_few_coats, seeds=5, temperature=2)
+students = kdlab.sweep("mlp-128", teacher, with_few_coats, seeds=5, temperature=2,
+                       progress=False)
 
 # %%
 def by_class(run, share):
@@ -430,9 +424,8 @@ kdlab.claim("in every student, some class loses more than twice what the mean lo
 # teacher, so rich in doubt, make its students honest about theirs?
 
 # %%
-raised = [gain(name, "ece").word == "worse" for name in [f"mlp-{n}" for n in widths[1:]] + cuts]
-kdlab.claim("every mlp from 8 neurons on, cut or not, has a larger calibration error from soft targets",
-            all(raised))
+kdlab.claim("every mlp from 8 neurons on has a larger calibration error from soft targets",
+            all(gain(f"mlp-{width}", "ece").word == "worse" for width in widths[1:]))
 kdlab.claim("cnn-large has a smaller one", gain("cnn-large", "ece").better)
 table.pivot_table(index="recipe", columns="signal", values="ece", sort=False).round(3)
 
@@ -451,7 +444,7 @@ table.pivot_table(index="recipe", columns="signal", values="ece", sort=False).ro
 # %% tags=["nbval-ignore-output"]
 families = {name: kdlab.load_teacher(name)
             for name in ("fashion-cnn", "fashion-vgg", "fashion-inception")}
-sweep = kdlab.sweep("mlp-32", families, data, seeds=5, temperature=2)
+sweep = kdlab.sweep("mlp-32", families, data, seeds=5, temperature=2, progress=False)
 sweep.table.groupby("teacher")[["accuracy", "nll", "agreement"]].agg(["mean", "std"]).round(3)
 
 # %%
