@@ -140,13 +140,14 @@ def main() -> None:
     parser.add_argument("--from", dest="source", type=Path, help="folder of the official files")
     source = parser.parse_args().source
     cards = {"fashion-mnist": fashion_mnist(source), "digits": digits(), "answers": answers()}
+    kept = {name: stored.read_card(name) for name in ("glosses", "results")}  # made by other tools
     for name, card in cards.items():
         path = stored.folder() / name / "card.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     for name in models.TEACHERS:
         cards[f"teachers/{name}"] = models.teacher_card(name)
-    cards["results"] = stored.read_card("results")
+    cards |= kept
     (stored.folder() / "README.md").write_text(readme(cards), encoding="utf-8")
 
 

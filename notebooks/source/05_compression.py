@@ -414,10 +414,10 @@ kdlab.claim("in every student, some class loses more than twice what the mean lo
 
 # %% [markdown]
 # The mean falls by a few points. Behind it, one class may lose half of its right answers and another
-# gain some: pruned logits shift, and what one class loses a near one wins. Is it always the rare
-# class that pays? Look at the columns, student by student, before you say so. Hooker et al. (2019)
-# found that a few classes and unusual pictures carry most of the loss. So **report the worst class
-# beside the mean**, and look at the pictures behind it.
+# gain some: pruned logits shift, and what one class loses a near one wins. Is it the rare class that
+# pays? Look how wide the band of the coats is: these five students do not agree. Look at `losses`,
+# too, a row for each. Hooker et al. (2019) found that a few classes and unusual pictures carry most
+# of the loss. So **report the worst class beside the mean**, and look at the pictures behind it.
 
 # %% [markdown]
 # And calibration? The shipped table holds the calibration error, `ece`, of every student. Does a
