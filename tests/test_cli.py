@@ -94,6 +94,6 @@ def test_every_stored_file_is_on_its_card():
     held = {
         path
         for path in files.folder().rglob("*")
-        if path.is_file() and path.suffix in (".gz", ".safetensors")
+        if path.is_file() and path.suffix in (".gz", ".safetensors", ".csv")
     }
     assert held == set(known)

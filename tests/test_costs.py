@@ -12,7 +12,8 @@ from kdlab.errors import Refusal
 
 torch.set_num_threads(1)
 WANTED = {
-    "accuracy", "nll", "ece", "agreement", "per_class_accuracy", "parameters", "bytes", "macs",
+    "accuracy", "nll", "ece", "agreement", "per_class_accuracy", "parameters", "nonzero", "bytes",
+    "zipped_bytes", "macs",
     "latency_ms", "latency_p95_ms", "latency_ms_64", "latency_p95_ms_64", "peak_bytes", "device",
     "threads",
 }  # fmt: skip
@@ -110,7 +111,7 @@ def test_a_run_is_reported_by_its_student_and_no_teacher_means_no_agreement():
 @pytest.mark.parametrize(
     ("model", "given", "said"),
     [
-        ([], {}, "expected a module or a run, got list"),
+        ([], {}, "the path of an ONNX file, got list"),
         (nn.Linear(4, 3), {"split": "tset"}, "split 'tset': expected one of"),
         (nn.Linear(5, 3), {}, "cannot take inputs of shape"),
         (nn.Linear(4, 2), {}, "expected .*, one logit for each"),

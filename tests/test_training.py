@@ -791,7 +791,7 @@ def test_bad_input_is_refused_before_any_step(case):
     ("options", "expected"),
     [
         ({"student": "cnn-smal"}, "no model 'cnn-smal'.*Did you mean 'cnn-small'"),
-        ({"teacher": "fashion"}, "no teacher 'fashion'.*Did you mean 'fashion-cnn'"),
+        ({"teacher": "fashon-cnn"}, "no teacher 'fashon-cnn'.*Did you mean 'fashion-cnn'"),
         ({"data": "digitz"}, "no data set 'digitz'.*Did you mean 'digits'"),
     ],
 )

@@ -388,8 +388,7 @@ kdlab.claim("patience adds more to soft targets than any match did",
 # %% [markdown]
 # So features give a **head start**, and patience does more. Does the head start shrink? Look at the
 # two lines: with some seeds it does, with others not, so nothing is claimed here. In the large tables
-# of Tian et al. (2020), too,
-# plain soft targets beat most feature losses. But this is one student at two budgets and no law:
+# of Tian et al. (2020), too, plain soft targets beat most feature losses. But this is one student at two budgets and no law:
 # with other networks, or a teacher whose answers say little, it may turn out otherwise. Measure it.
 #
 # The test split, once, for both students of the longer training:

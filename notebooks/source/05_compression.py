@@ -117,7 +117,7 @@ latency = kdlab.check.latency(latency)
 guess = kdlab.explore.guess("times as long, for one picture", low=1, high=300)
 guess
 
-# %%
+# %% tags=["nbval-ignore-output"]
 one, many = data.validation.inputs[:1], data.validation.inputs[:64]
 ratio = latency(teacher, one) / latency(student, one)
 guess.reveal(ratio, band=(2, 60), what="times as long:")

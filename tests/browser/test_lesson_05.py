@@ -20,7 +20,7 @@ def budget_is_moved(page, shot, expect):
     quick = change(expect, image, lambda: handle_of(area, "latency budget").press("Home"))
     assert "No recipe fits" in quick
     change(expect, image, lambda: handle_of(area, "latency budget").press("End"))
-    calibrated = change(expect, image, lambda: choose(area, "the best by", "calibration error"))
+    calibrated = change(expect, image, lambda: choose(area, "the best by", "calibration error, %"))
     assert "calibration error" in calibrated
     shot(area, "budget")
 
