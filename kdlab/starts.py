@@ -85,6 +85,7 @@ class _UnderNewHead(nn.Module):
             torch.manual_seed(seeds.stream(seed, "weights"))
             head = nn.Linear(old.in_features, classes).to(old.weight)
         setattr(self.net.get_submodule(parent), child, head)
+        self.train()  # a teacher may come in any mode: its body is at rest from here on
 
     def train(self, mode: bool = True) -> nn.Module:
         """Only the head ever trains."""
