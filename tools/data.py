@@ -121,9 +121,8 @@ def readme(cards: dict[str, dict]) -> str:
         for key in ("test_final",):
             if key in card:
                 scored = ", ".join(f"{name} {value}" for name, value in card[key].items())
-                lines.append(
-                    f"- **test, asked {card.get('test_asked', 'once')}, final checkpoint**: {scored}"
-                )
+                asked = card.get("test_asked", "once")
+                lines.append(f"- **test, asked {asked}, final checkpoint**: {scored}")
         if card["files"]:
             lines += ["", "| file | bytes | SHA-256 | |", "|---|---|---|---|"]
             for name, file in card["files"].items():
