@@ -21,6 +21,7 @@ from kdlab import (
     sweeps,
     training,
     verdicts,
+    views,
 )
 from kdlab.conventions import alpha_conventions
 from kdlab.data import load_data
@@ -80,6 +81,7 @@ __all__ = [
     "train",
     "training",
     "verdicts",
+    "views",
     "weak_labels",
     *_FRONT,
 ]

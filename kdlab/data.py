@@ -130,7 +130,7 @@ def load_data(
         )
     others = left[torch.randperm(len(left), generator=draw)[:unlabelled]]
     labels = _noisy(source.pool.labels[chosen], share("label_noise", label_noise), source, draw)
-    for number in _class_numbers(leave_out, source.classes):
+    for number in class_numbers(leave_out, source.classes):
         keep = source.pool.labels[chosen] != number
         chosen, labels = chosen[keep], labels[keep]
         others = others[others.labels != number]
@@ -434,10 +434,11 @@ def _noisy(labels: Tensor, noise: float, source: Source, draw: torch.Generator) 
     return labels
 
 
-def _class_numbers(leave_out, classes: tuple[str, ...]) -> list[int]:
-    if leave_out is None:
+def class_numbers(wanted, classes: tuple[str, ...]) -> list[int]:
+    """The numbers of classes given by name or number, one or several; none for None."""
+    if wanted is None:
         return []
-    wanted = [leave_out] if isinstance(leave_out, (str, int)) else leave_out
+    wanted = [wanted] if isinstance(wanted, (str, int)) else wanted
     numbers = []
     for item in wanted:
         if isinstance(item, str) and item in classes:

@@ -19,7 +19,7 @@ from kdlab.data import Data, Split
 from kdlab.errors import Refusal
 from kdlab.layers import read as read_layers
 from kdlab.models import listening, logits_of
-from kdlab.records import as_bytes
+from kdlab.records import as_bytes, row_fingerprints
 
 SPLIT_PARTS = ("inputs", "labels", "indices")
 FEATURE = "features."  # before the name of a layer in a record's file
@@ -335,17 +335,6 @@ def input_fingerprint(inputs: Tensor) -> str:
     forget = weakref.ref(inputs, lambda _: _input_prints.pop(key, None))
     _input_prints[key] = (forget, inputs._version, digest.hexdigest())
     return digest.hexdigest()
-
-
-def row_fingerprints(inputs: Tensor) -> Tensor:
-    """A 64-bit hash of each row's bytes: a dot product with fixed odd numbers, modulo 2^64."""
-    flat = inputs.detach().cpu().contiguous().reshape(len(inputs), -1)
-    words = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[flat.element_size()]
-    flat = flat.view(words)
-    fixed = torch.Generator().manual_seed(0)
-    odd = torch.randint(-(2**62), 2**62, (flat.shape[1],), generator=fixed) * 2 + 1
-    parts = [(part.long() * odd).sum(1) for part in flat.split(4_096)]
-    return torch.cat(parts) if parts else torch.empty(0, dtype=torch.int64)
 
 
 def _state(model: nn.Module) -> dict[str, Tensor]:
