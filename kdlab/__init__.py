@@ -28,13 +28,14 @@ from kdlab.data import load_data
 from kdlab.errors import CorruptFile, LayerNotFound, LossNotFinite, Refusal, UnknownName
 from kdlab.exports import export, load_onnx
 from kdlab.jobs import pick_device
+from kdlab.mapping import KnowledgeMapping
 from kdlab.matches import Match
-from kdlab.models import load_teacher
 from kdlab.reports import report
 from kdlab.runs import Run, load_run
-from kdlab.signals import Signal, record, weak_labels
+from kdlab.signals import Signal, across, record, weak_labels
 from kdlab.starts import new_head
 from kdlab.sweeps import sweep
+from kdlab.teachers import load_teacher
 from kdlab.training import Stopped, distill, train
 from kdlab.verdicts import band, claim
 
@@ -44,6 +45,7 @@ _FRONT = ("plots", "explore", "check")  # they draw: loaded when first used, not
 
 __all__ = [
     "CorruptFile",
+    "KnowledgeMapping",
     "LayerNotFound",
     "LossNotFinite",
     "Match",
@@ -52,6 +54,7 @@ __all__ = [
     "Signal",
     "Stopped",
     "UnknownName",
+    "across",
     "alpha_conventions",
     "band",
     "claim",

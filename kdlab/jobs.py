@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from kdlab import data as data_sets
-from kdlab import layers, matches, models, seeds, signals, starts
+from kdlab import layers, matches, models, seeds, signals, starts, teachers
 from kdlab.data import Data, Split
 from kdlab.errors import Refusal, number, share, whole
 from kdlab.matches import Link, Match
@@ -75,7 +75,7 @@ def prepare(student, teacher, data, **options) -> Job:
         "torch": torch.__version__,
     }
     if isinstance(teacher, str):
-        teacher = models.load_teacher(teacher)
+        teacher = teachers.load_teacher(teacher)
     if teacher is not None and not isinstance(teacher, (nn.Module, Signal)):
         raise Refusal(
             f"a teacher of type {type(teacher).__name__}: expected a name, a torch module, or a "

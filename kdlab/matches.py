@@ -21,7 +21,8 @@ class Match:
     """A feature term: weight · loss(projector(student's features), teacher's features).
 
     student_layer, teacher_layer: names as `kdlab.layers.names(model)` shows them.
-    loss: any function (student_features, teacher_features) -> a tensor with one number.
+    loss: any function (student_features, teacher_features) -> a tensor with one number. A module
+        may learn too: each run trains a copy of it with the student, as it does a projector.
     weight: a number of at least 0, or a function of training progress (see `schedules`).
     projector: a module from the student's features to the teacher's, trained with the student and
         left out of it afterwards. "auto" builds one where the two shapes differ and the loss does
@@ -50,6 +51,11 @@ class Match:
             raise Refusal(
                 f'{self._said}: projector={self.projector!r}: expected "auto", None, or a module.'
             )
+        if isinstance(self.loss, nn.Module) and isinstance(self.projector, nn.Module):
+            raise Refusal(
+                f"{self._said}: the loss is a module, which sees both features as they are: "
+                "put the projector into it."
+            )
 
     @property
     def name(self) -> str:
@@ -63,7 +69,10 @@ class Match:
 
 @dataclass
 class Link:
-    """A match made ready for one run: with its projector, and a sentence that tells of it."""
+    """A match made ready for one run: with its projector, and a sentence that tells of it.
+
+    projector: or the run's own copy of a loss that learns, in whose place no projector stands.
+    """
 
     match: Match
     projector: nn.Module | None
@@ -75,9 +84,12 @@ class Link:
 
     def __call__(self, student_features: Tensor, teacher_features: Tensor) -> Tensor:
         """The raw term, before its weight."""
-        if self.projector is not None:
+        loss = self.match.loss
+        if isinstance(loss, nn.Module):
+            loss = self.projector
+        elif self.projector is not None:
             student_features = self.projector(student_features)
-        value = self.match.loss(student_features, teacher_features)
+        value = loss(student_features, teacher_features)
         if not isinstance(value, Tensor) or value.ndim:
             what = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
             raise Refusal(
@@ -94,7 +106,9 @@ def link(match: Match, student_features: Tensor, teacher_features: Tensor) -> Li
     """
     own, wanted = student_features.shape[1:], teacher_features.shape[1:]
     projector, said = match.projector, "no projector"
-    if isinstance(projector, nn.Module):
+    if isinstance(match.loss, nn.Module):
+        projector, said = copy.deepcopy(match.loss), "a loss that learns with the student"
+    elif isinstance(projector, nn.Module):
         projector = copy.deepcopy(projector)
         said = f"a projector of your own, {type(projector).__name__}"
     elif projector == "auto":

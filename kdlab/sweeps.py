@@ -11,7 +11,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from kdlab import data as data_sets
-from kdlab import models, signals, training, verdicts
+from kdlab import signals, teachers, training, verdicts
 from kdlab.data import Data
 from kdlab.engines import ENGINES, Plan, Trainer
 from kdlab.errors import Refusal, whole
@@ -226,7 +226,7 @@ def sweep(
     ]
     asked = [fixed | {name: value for name, (_, value) in each.items()} for each in settings]
     loaded = {
-        name: models.load_teacher(name)
+        name: teachers.load_teacher(name)
         for name in (each["teacher"] for each in asked)
         if isinstance(name, str)
     }

@@ -137,7 +137,7 @@ def test_teachers_and_functions_are_axes_too():
 
 
 def test_a_named_teacher_keeps_its_name(tmp_path, monkeypatch):
-    monkeypatch.setattr(kdlab.models, "load_teacher", lambda name: TEACHER)
+    monkeypatch.setattr(kdlab.teachers, "load_teacher", lambda name: TEACHER)
     swept = sweep(teacher="fashion-cnn", alpha=0)
     assert [run.settings["teacher"] for run in swept.runs] == ["fashion-cnn"] * 2
 

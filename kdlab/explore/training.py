@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import nn
 
 from kdlab import data as data_sets
-from kdlab import models, scores, signals, sweeps, verdicts
+from kdlab import scores, signals, sweeps, verdicts
 from kdlab import seeds as streams
 from kdlab.data import Data
 from kdlab.errors import Refusal, share
@@ -25,6 +25,7 @@ from kdlab.explore.panel import Panel
 from kdlab.explore.teacher_view import TEMPERATURES
 from kdlab.plots.picture import FROM_LABELS, FROM_TEACHER, GREEN, GREY, INK, Picture, style
 from kdlab.runs import Run
+from kdlab.teachers import load_teacher
 from kdlab.verdicts import Verdict
 
 EXAMPLES = (250, 500, 1_000, 2_000, 4_000, 6_000, 12_000)
@@ -335,7 +336,7 @@ def live_panel(
     more: controls before the common ones ("noise", "teacher").  options: those of `Panel`.
     """
     loaded = {
-        word: models.load_teacher(one) if isinstance(one, str) else one
+        word: load_teacher(one) if isinstance(one, str) else one
         for word, one in teachers.items()
     }
     draw, sizes = drawing(data)
