@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from kdlab import files, models, records
-from kdlab.data import Data, Split
+from kdlab.data import Data, Split, class_numbers
 from kdlab.errors import Refusal
 from kdlab.layers import read as read_layers
 from kdlab.models import listening, logits_of
@@ -52,17 +52,15 @@ class Signal:
 
     def find(self, split: Split) -> Tensor:
         """Where a split's examples stand in the record."""
-        order = self.indices.argsort()
-        if not len(order):
+        if not len(self.indices):
             raise Refusal(f"the record {self.name!r} is empty.")
-        spots = torch.searchsorted(self.indices[order], split.indices).clamp(max=len(order) - 1)
-        found = order[spots]
-        missing = self.indices[found] != split.indices
+        found, missing = _places(self.indices, split.indices)
         if missing.any():
             raise Refusal(
                 f"the record {self.name!r} has no answer for {int(missing.sum()):,} of these "
                 f"{len(split):,} examples, first example {int(split.indices[missing][0])}. "
-                "Record the teacher on this data set, or give the teacher itself."
+                "Record the teacher on every example that trains (with transfer=True train and "
+                "transfer set), or give the teacher itself."
             )
         changed = self.rows[found] != row_fingerprints(split.inputs)
         if changed.any():
@@ -129,16 +127,9 @@ def record(
             f"a teacher of type {type(teacher).__name__}: expected a name or a torch module, which "
             "can be asked."
         )
-    parts = [split]
-    if isinstance(split, Data):
-        parts = [split.train, split.transfer, split.validation, split.test]
-    parts = [part for part in parts if len(part)]
-    if not parts:
-        raise Refusal("there are no examples to ask the teacher about.")
+    parts = parts_of(split)
     teacher_print = fingerprint(teacher)
-    indices = torch.cat([part.indices for part in parts])
-    rows = torch.cat([row_fingerprints(part.inputs) for part in parts])
-    _distinct(indices, rows)
+    indices, rows = _numbered(parts)
     if path is None:
         logits = torch.cat([answers(teacher, part, device) for part in parts])
         heard = [features(teacher, part, layers, device) for part in parts]
@@ -161,6 +152,104 @@ def record(
     about = {"name": name, "teacher": teacher_print}
     records.write_in_pieces(Path(path), known, answer, names, about, precision, progress)
     return Signal.load(path)
+
+
+def across(
+    teacher: "str | nn.Module | Signal",
+    seen: Split | Data,
+    shown: Split | Data,
+    classes: "str | int | Sequence[str | int] | None" = None,
+    *,
+    device: str = "cpu",
+) -> Signal:
+    """A teacher's answers about one view of the examples, addressed to another view of them.
+
+    The teacher is asked about the inputs of `seen`; the record is of the inputs of `shown`, joined
+    by index: a teacher that sees the clean or the large picture, for a student that sees the noisy
+    or the small one (see `kdlab.views`).
+
+    teacher: a name, a module, or a Signal of `seen`.
+    seen, shown: a Data or a Split each; every example of `shown` has its twin in `seen`.
+    classes: names (of the Data `seen`) or numbers of the teacher's classes to keep, in this order,
+        for a student of fewer classes. None keeps all; but where `shown` has other class names than
+        `seen`, as after `kdlab.views.only`, it keeps those of `shown`.
+
+    Right only where the view keeps the meaning of every single example. Nothing here can check
+    that: addressed to a mixture (MixUp), an answer about one of the two pictures is a stale record,
+    which says nothing of the other.
+    Raises Refusal where an example of `shown` has no twin, UnknownName for an unknown class.
+    """
+    called = models.name_of(teacher)
+    teacher = models.load_teacher(teacher) if isinstance(teacher, str) else teacher
+    if not isinstance(teacher, (nn.Module, Signal)):
+        raise Refusal(
+            f"a teacher of type {type(teacher).__name__}: expected a name, a torch module, or a "
+            "recorded Signal. The order is across(teacher, seen, shown)."
+        )
+    indices, rows = _numbered(parts_of(shown))
+    sources = [part for part in parts_of(seen) if torch.isin(part.indices, indices).any()]
+    known = _numbered(sources)[0] if sources else indices[:0]
+    found, missing = _places(known, indices)
+    if missing.any():
+        raise Refusal(
+            f"{int(missing.sum()):,} of the {len(indices):,} examples shown have no twin among "
+            f"those seen, first example {int(indices[missing][0])}: expected two views of the same "
+            "examples, with the same indices, such as data and kdlab.views.changed(data, view)."
+        )
+    logits = torch.cat([answers(teacher, part, device) for part in sources])[found]
+    columns = _columns(classes, seen, shown, logits.shape[1])
+    logits = logits if columns is None else logits[:, columns]
+    teacher_print = teacher.teacher if isinstance(teacher, Signal) else fingerprint(teacher)
+    return Signal(f"{called} across views", teacher_print, logits, indices, rows)
+
+
+def _columns(classes, seen: Split | Data, shown: Split | Data, count: int) -> list[int] | None:
+    """The teacher's classes to keep, by number; None for all as they are."""
+    names = seen.classes if isinstance(seen, Data) else tuple(map(str, range(count)))
+    if classes is None:
+        if not (isinstance(seen, Data) and isinstance(shown, Data)) or shown.classes == names:
+            return None
+        classes = shown.classes
+    if len(names) != count:
+        raise Refusal(
+            f"the teacher gives {count} classes, the data set that it sees has {len(names)}: "
+            "expected as many, so that a class can be chosen by its name or number."
+        )
+    return class_numbers(classes, names)
+
+
+def parts_of(split: Split | Data) -> list[Split]:
+    """A Split, or the splits of a Data, as far as they hold examples; at least one."""
+    if not isinstance(split, (Split, Data)):
+        raise Refusal(
+            f"examples of type {type(split).__name__}: expected a data set, or one of its splits, "
+            "such as data.train."
+        )
+    parts = [split]
+    if isinstance(split, Data):
+        parts = [split.train, split.transfer, split.validation, split.test]
+    parts = [part for part in parts if len(part)]
+    if not parts:
+        raise Refusal("there are no examples to ask the teacher about.")
+    return parts
+
+
+def _numbered(parts: list[Split]) -> tuple[Tensor, Tensor]:
+    """The indices and the row fingerprints of all parts together."""
+    indices = torch.cat([part.indices for part in parts])
+    rows = torch.cat([row_fingerprints(part.inputs) for part in parts])
+    _distinct(indices, rows)
+    return indices, rows
+
+
+def _places(known: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """Where each wanted index stands among the known ones, and whether it is missing there."""
+    if not len(known):
+        return torch.zeros_like(wanted), torch.ones_like(wanted, dtype=torch.bool)
+    order = known.argsort()
+    spots = torch.searchsorted(known[order], wanted).clamp(max=len(order) - 1)
+    found = order[spots]
+    return found, known[found] != wanted
 
 
 def _distinct(indices: Tensor, rows: Tensor) -> None:

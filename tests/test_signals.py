@@ -490,3 +490,65 @@ def test_the_answers_that_ship_are_the_shipped_teachers(monkeypatch):
 def test_a_split_without_examples_is_refused():
     with pytest.raises(Refusal, match="no examples"):
         signals.answers(Asked(), split(0))
+
+
+# ---------------------------------------------------------------- across views
+
+
+def double(inputs):
+    return 2 * inputs
+
+
+def test_across_gives_the_answers_about_one_view_to_the_other():
+    teacher, seen = Asked(), toy()
+    shown = kdlab.views.changed(seen, double)
+    record = kdlab.across(teacher, seen, shown)
+    for part in ("train", "validation", "test"):
+        clean, other = getattr(seen, part), getattr(shown, part)
+        assert torch.equal(record.look_up(other), signals.ask(Asked(), clean.inputs))
+        with pytest.raises(Refusal, match="has changed since"):
+            record.look_up(clean)  # it is addressed to the other view alone
+    assert record.teacher == signals.fingerprint(teacher)
+    run = kdlab.distill("mlp-4", record, shown, epochs=1, device="cpu", progress=False)
+    assert run.scores["agreement"] >= 0
+
+
+def test_across_finds_the_twins_by_index_wherever_they_stand():
+    teacher, whole = Asked(), toy()
+    few = kdlab.views.changed(whole, double).train[torch.tensor([7, 2, 11])]
+    record = kdlab.across(teacher, whole, few)
+    at = torch.tensor([7, 2, 11])
+    assert torch.equal(record.look_up(few), signals.ask(Asked(), whole.train.inputs)[at])
+    assert teacher.rows == len(whole.train)  # the splits that nobody needs are not asked about
+    again = kdlab.across(kdlab.record(Asked(), whole), whole, few)
+    assert torch.equal(again.logits, record.logits)
+
+
+def test_across_keeps_the_classes_of_a_smaller_task():
+    teacher, seen = Asked(), toy(classes=3)
+    shown = kdlab.views.only(kdlab.views.changed(seen, double), ["2", "0"])
+    record = kdlab.across(teacher, seen, shown)
+    twins = torch.isin(seen.train.indices, shown.train.indices)
+    expected = signals.ask(Asked(), seen.train.inputs)[twins][:, [2, 0]]
+    assert torch.allclose(record.look_up(shown.train), expected)
+    named = kdlab.across(teacher, seen, shown, classes=["2", "0"])
+    numbered = kdlab.across(teacher, seen.train, shown.train, classes=[2, 0])
+    assert torch.equal(named.logits, record.logits)
+    assert torch.equal(numbered.logits, record.look_up(shown.train))
+    with pytest.raises(kdlab.UnknownName, match="no class 'three'"):
+        kdlab.across(teacher, seen, shown, classes=["three"])
+    with pytest.raises(Refusal, match="teacher gives 3 classes, the data set that it sees has 4"):
+        kdlab.across(teacher, toy(classes=4), toy(classes=4), classes=["1"])
+
+
+def test_across_refuses_what_has_no_twin():
+    seen = toy()
+    with pytest.raises(Refusal, match=r"20 of the 20 examples shown have no twin.*example 60"):
+        other = split()
+        kdlab.across(Asked(), seen, dataclasses.replace(other, indices=other.indices + 60))
+    with pytest.raises(Refusal, match="no twin"):
+        kdlab.across(Asked(), seen.train, seen)
+    with pytest.raises(Refusal, match=r"across\(teacher, seen, shown\)"):
+        kdlab.across(seen, Asked(), seen)
+    with pytest.raises(Refusal, match="expected a data set"):
+        kdlab.across(Asked(), seen, seen.train.inputs)
