@@ -23,6 +23,7 @@ from kdlab import (
     verdicts,
     views,
 )
+from kdlab.committees import combine
 from kdlab.conventions import alpha_conventions
 from kdlab.data import load_data
 from kdlab.errors import CorruptFile, LayerNotFound, LossNotFinite, Refusal, UnknownName
@@ -58,6 +59,7 @@ __all__ = [
     "alpha_conventions",
     "band",
     "claim",
+    "combine",
     "compress",
     "data",
     "distill",

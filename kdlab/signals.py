@@ -129,7 +129,7 @@ def record(
         )
     parts = parts_of(split)
     teacher_print = fingerprint(teacher)
-    indices, rows = _numbered(parts)
+    indices, rows = numbered(parts)
     if path is None:
         logits = torch.cat([answers(teacher, part, device) for part in parts])
         heard = [features(teacher, part, layers, device) for part in parts]
@@ -186,9 +186,9 @@ def across(
             f"a teacher of type {type(teacher).__name__}: expected a name, a torch module, or a "
             "recorded Signal. The order is across(teacher, seen, shown)."
         )
-    indices, rows = _numbered(parts_of(shown))
+    indices, rows = numbered(parts_of(shown))
     sources = [part for part in parts_of(seen) if torch.isin(part.indices, indices).any()]
-    known = _numbered(sources)[0] if sources else indices[:0]
+    known = numbered(sources)[0] if sources else indices[:0]
     found, missing = _places(known, indices)
     if missing.any():
         raise Refusal(
@@ -234,7 +234,7 @@ def parts_of(split: Split | Data) -> list[Split]:
     return parts
 
 
-def _numbered(parts: list[Split]) -> tuple[Tensor, Tensor]:
+def numbered(parts: list[Split]) -> tuple[Tensor, Tensor]:
     """The indices and the row fingerprints of all parts together."""
     indices = torch.cat([part.indices for part in parts])
     rows = torch.cat([row_fingerprints(part.inputs) for part in parts])

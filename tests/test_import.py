@@ -37,6 +37,7 @@ ORDER = [
     "scores",
     "signals",
     "teachers",
+    "committees",
     "runs",
     "exports",
     "jobs",
