@@ -33,6 +33,7 @@ from kdlab.mapping import KnowledgeMapping
 from kdlab.matches import Match
 from kdlab.reports import report
 from kdlab.runs import Run, load_run
+from kdlab.shapley import shapley, shapley_values
 from kdlab.signals import Signal, across, record, weak_labels
 from kdlab.starts import new_head
 from kdlab.sweeps import sweep
@@ -79,6 +80,8 @@ __all__ = [
     "report",
     "schedules",
     "scores",
+    "shapley",
+    "shapley_values",
     "signals",
     "starts",
     "sweep",

@@ -1,10 +1,12 @@
 """Records on disk: one safetensors file, written whole or not at all, checked, memory-mapped."""
 
 import contextlib
+import functools
 import hashlib
 import json
 import shutil
 import sys
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -152,6 +154,26 @@ def as_bytes(tensor: Tensor) -> memoryview:
     return memoryview(flat.view(torch.uint8).numpy())
 
 
+def remembered(hash_of: Callable[[Tensor], object]) -> Callable[[Tensor], object]:
+    """The same function of a tensor, computed once and remembered while the tensor is unchanged."""
+    known: dict[int, tuple[weakref.ref, int, object]] = {}
+
+    @functools.wraps(hash_of)
+    def remembering(tensor: Tensor):
+        if tensor.is_inference():  # it does not tell whether it was changed
+            return hash_of(tensor)
+        key = id(tensor)
+        if key in known and known[key][0]() is tensor and known[key][1] == tensor._version:
+            return known[key][2]
+        found = hash_of(tensor)
+        forget = weakref.ref(tensor, lambda _: known.pop(key, None))
+        known[key] = (forget, tensor._version, found)
+        return found
+
+    return remembering
+
+
+@remembered
 def row_fingerprints(inputs: Tensor) -> Tensor:
     """A 64-bit hash of each row's bytes: a dot product with fixed odd numbers, modulo 2^64."""
     flat = inputs.detach().cpu().contiguous().reshape(len(inputs), -1)

@@ -3,7 +3,6 @@
 import contextlib
 import contextvars
 import hashlib
-import weakref
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,7 +18,7 @@ from kdlab.data import Data, Split, class_numbers
 from kdlab.errors import Refusal
 from kdlab.layers import read as read_layers
 from kdlab.models import listening, logits_of
-from kdlab.records import as_bytes, row_fingerprints
+from kdlab.records import as_bytes, remembered, row_fingerprints
 
 SPLIT_PARTS = ("inputs", "labels", "indices")
 FEATURE = "features."  # before the name of a layer in a record's file
@@ -410,19 +409,11 @@ def _fingerprint(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-_input_prints: "dict[int, tuple[weakref.ref, int, str]]" = {}
-
-
+@remembered
 def input_fingerprint(inputs: Tensor) -> str:
     """A hash of a tensor's shape, type and content; remembered while the tensor is unchanged."""
-    known = _input_prints.get(id(inputs))
-    if known and known[0]() is inputs and known[1] == inputs._version:
-        return known[2]
     digest = hashlib.blake2b(f"{tuple(inputs.shape)} {inputs.dtype}".encode(), digest_size=16)
     digest.update(as_bytes(inputs))
-    key = id(inputs)
-    forget = weakref.ref(inputs, lambda _: _input_prints.pop(key, None))
-    _input_prints[key] = (forget, inputs._version, digest.hexdigest())
     return digest.hexdigest()
 
 

@@ -52,6 +52,7 @@ ORDER = [
     "engines",
     "verdicts",
     "sweeps",
+    "shapley",
 ]
 
 
