@@ -31,6 +31,7 @@ from kdlab.exports import export, load_onnx
 from kdlab.jobs import pick_device
 from kdlab.mapping import KnowledgeMapping
 from kdlab.matches import Match
+from kdlab.mutual import mutual
 from kdlab.reports import report
 from kdlab.runs import Run, load_run
 from kdlab.shapley import shapley, shapley_values
@@ -40,6 +41,7 @@ from kdlab.sweeps import sweep
 from kdlab.teachers import load_teacher
 from kdlab.training import Stopped, distill, train
 from kdlab.verdicts import band, claim
+from kdlab.views import MixUp
 
 __version__ = "0.1.0"
 
@@ -51,6 +53,7 @@ __all__ = [
     "LayerNotFound",
     "LossNotFinite",
     "Match",
+    "MixUp",
     "Refusal",
     "Run",
     "Signal",
@@ -74,6 +77,7 @@ __all__ = [
     "load_teacher",
     "losses",
     "models",
+    "mutual",
     "new_head",
     "pick_device",
     "record",

@@ -44,8 +44,8 @@ def kd_loss(
 
     L = alpha · CE(student, labels) + (1 − alpha) · T² · KL(teacher_T || student_T)
 
-    student_logits, teacher_logits: (batch, classes).  labels: (batch,); −100 marks a row without a
-    label, which only the teacher's term counts.  temperature: > 0.  alpha: 0 to 1; 1 = labels only.
+    student_logits, teacher_logits: (batch, classes).  labels: as in `label_loss`; a row without one
+    counts in the teacher's term alone.  temperature: > 0.  alpha: 0 to 1; 1 = labels only.
     (Hinton, Vinyals & Dean 2015, section 2.)
     """
     return sum(kd_terms(student_logits, teacher_logits, labels, temperature, alpha).values())
@@ -68,9 +68,18 @@ def kd_terms(
 
 
 def label_loss(student_logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy averaged over the labelled rows; 0 where a batch has none (label −100)."""
-    total = F.cross_entropy(_wide(student_logits), labels, reduction="sum")
-    return total / (labels >= 0).sum().clamp(min=1)
+    """Cross-entropy averaged over the labelled rows; 0 where a batch has none.
+
+    L = mean over the labelled rows of − Σ_c y_c log q_c,  q = softmax(student)
+
+    student_logits: (batch, classes).  labels: (batch,), −100 for a row without one; or (batch,
+    classes) of probabilities, as MixUp makes them, zeros for a row without one.
+    """
+    logits = _wide(student_logits)
+    soft = labels.ndim == 2
+    total = F.cross_entropy(logits, labels.to(logits.dtype) if soft else labels, reduction="sum")
+    labelled = labels.sum(dim=1) > 0 if soft else labels >= 0
+    return total / labelled.sum().clamp(min=1)
 
 
 def standardize_logits(logits: Tensor) -> Tensor:
@@ -103,8 +112,14 @@ def dkd_loss(
 
     student_logits, teacher_logits: (batch, classes).  labels: (batch,); a row without a label
     (−100) has no target to split at, and is left out of the mean.  temperature: > 0.
+    Raises Refusal for labels (batch, classes): a mixture has no one target to split at.
     (Zhao et al. 2022, "Decoupled Knowledge Distillation".)
     """
+    if labels.ndim != 1:
+        raise Refusal(
+            f"dkd_loss splits at each row's one target: expected labels (batch,), got "
+            f"{tuple(labels.shape)}. With MixUp take another loss, such as kd_loss."
+        )
     classes = student_logits.shape[1]
     labelled = labels >= 0
     target = labels.clamp(min=0)[:, None]

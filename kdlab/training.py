@@ -1,6 +1,7 @@
 """One student: the plain loop a learner can read from top to bottom."""
 
 import contextlib
+import inspect
 import os
 import sys
 import threading
@@ -40,7 +41,7 @@ def train(
     batch_size: int = 128,
     learning_rate: float | Callable[[float], float] = 1e-3,
     seed: int = 0,
-    augment: Callable[[Tensor], Tensor] | None = None,
+    augment: Callable | None = None,
     optimizer: Callable[..., torch.optim.Optimizer] | None = None,
     watch: int = 1_000,
     device: str | None = None,
@@ -60,7 +61,9 @@ def train(
         starts from the seed's own random weights.
     learning_rate: a number, or a function of training progress (0 at the start, towards 1).
     seed: fixes weights, batches and dropout.
-    augment: a function of a batch of inputs, applied anew at each step.
+    augment: a function of a batch of inputs, applied anew at each step; or of (inputs, labels) that
+        gives both, such as `kdlab.MixUp()`, labels as probabilities (batch, classes), a row of
+        zeros where there is no label. A loss of one's own then gets these labels.
     optimizer: a function (parameters, lr=...) that makes a torch optimizer; None takes Adam.
     watch: validation examples scored after each epoch for the history; 0 turns it off.
     device: None takes KDLAB_DEVICE, else CUDA, MPS, CPU in this order.
@@ -92,7 +95,7 @@ def distill(
     batch_size: int = 128,
     learning_rate: float | Callable[[float], float] = 1e-3,
     seed: int = 0,
-    augment: Callable[[Tensor], Tensor] | None = None,
+    augment: Callable | None = None,
     optimizer: Callable[..., torch.optim.Optimizer] | None = None,
     watch: int = 1_000,
     device: str | None = None,
@@ -158,7 +161,7 @@ def loop(job: Job) -> list[dict]:
     options, student, stages = job.options, job.student, job.options["stages"]
     device, precision = options["device"], options["precision"]
     inputs = cast(job.examples.inputs, precision).to(device)
-    labels = job.examples.labels.to(device)
+    labels, classes = job.examples.labels.to(device), len(job.run.data.classes)
     kept = {None: job.answers, **job.features}  # the logits stand under None
     kept = {
         name: cast(tensor, precision).to(device)
@@ -175,12 +178,13 @@ def loop(job: Job) -> list[dict]:
 
     def terms_of(rows: Tensor, stage: dict, progress: float) -> dict[str, tuple]:
         batch = inputs.index_select(0, rows)  # four times as quick as inputs[rows]
+        right = labels.index_select(0, rows)
         if options["augment"] is not None:
-            batch = _augmented(batch, options["augment"])
+            batch, right = augmented(batch, right, options["augment"], classes)
         said = _teacher_says(job, batch, rows, kept)
         with autocast(options):
             logits = signals.logits_of(student(batch))
-            terms = logit_terms(stage, progress, logits, said, labels.index_select(0, rows))
+            terms = logit_terms(stage, progress, logits, said, right)
             return terms | _match_terms(job, stage, progress, seen_by_student, said)
 
     bar = tqdm(
@@ -214,7 +218,7 @@ def loop(job: Job) -> list[dict]:
                     if len(stages) > 1:
                         row["stage"] = number
                     if options["watch"]:
-                        row["validation_accuracy"] = _watch(job)
+                        row["validation_accuracy"] = watched_accuracy(job)
                     history.append(row)
                     if options["after_epoch"] is not None:
                         options["after_epoch"](len(history), student)
@@ -289,14 +293,47 @@ def history_row(epoch, step, seen: Tensor, names: list[str], history: list[dict]
     return {"epoch": epoch, "step": step, "loss": loss, **dict(zip(names, means, strict=True))}
 
 
-def _augmented(batch: Tensor, augment: Callable) -> Tensor:
-    changed = augment(batch)
-    if not isinstance(changed, Tensor) or len(changed) != len(batch):
+def augmented(
+    batch: Tensor, labels: Tensor, augment: Callable, classes: int
+) -> tuple[Tensor, Tensor]:
+    """A batch as `augment` changes it, and its labels, (batch, classes) if it changes them too."""
+    size, said = len(batch), labels
+    if takes_labels(augment):
+        shares = (labels[:, None] == torch.arange(classes, device=labels.device)).float()
+        given = augment(batch, shares)
+        if not isinstance(given, tuple) or len(given) != 2:
+            raise Refusal(
+                f"augment takes inputs and labels, and gave a {type(given).__name__}: expected a "
+                "pair of both."
+            )
+        batch, said = given
+        if not isinstance(said, Tensor) or said.shape != shares.shape:
+            what = tuple(said.shape) if isinstance(said, Tensor) else type(said).__name__
+            raise Refusal(
+                f"augment gave labels of {what}: expected a tensor of probabilities, a row for "
+                f"each of {size} examples and a column for each of {classes} classes."
+            )
+    else:
+        batch = augment(batch)
+    if not isinstance(batch, Tensor) or len(batch) != size:
         raise Refusal(
-            f"augment gave a {type(changed).__name__} for a batch of {len(batch)}: expected a "
+            f"augment gave a {type(batch).__name__} for a batch of {size}: expected a "
             "tensor with as many rows."
         )
-    return changed
+    return batch, said
+
+
+def takes_labels(augment: Callable) -> bool:
+    """Whether a function of a batch asks for its labels too; False where Python cannot tell."""
+    try:
+        asked = inspect.signature(augment)
+    except (TypeError, ValueError):  # no signature, as some built-in functions
+        return False
+    try:
+        asked.bind(None)
+    except TypeError:
+        return True
+    return False
 
 
 def _teacher_says(job: Job, batch: Tensor, rows: Tensor, kept: dict) -> dict:
@@ -370,7 +407,8 @@ def columns_of(terms: dict[str, tuple], before: list[str] | None) -> dict[str, T
     return columns
 
 
-def _watch(job: Job) -> float:
+def watched_accuracy(job: Job) -> float:
+    """Accuracy on the validation examples that are looked at after each epoch."""
     inputs = cast(job.watched.inputs, job.options["precision"])
     logits = signals.ask(job.student, inputs, job.options["device"])
     return scores.accuracy(logits, job.watched.labels)

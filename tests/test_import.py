@@ -44,6 +44,7 @@ ORDER = [
     "reports",
     "saved",
     "training",
+    "mutual",
     "experiments",
     "stacks",
     "objectives",
