@@ -4,9 +4,11 @@ from kdlab.explore.atlas_view import atlas
 from kdlab.explore.attention import attention
 from kdlab.explore.budget import budget
 from kdlab.explore.codes import from_code
+from kdlab.explore.committee import committee
 from kdlab.explore.guess import guess
 from kdlab.explore.layer_pair import layer_pair
 from kdlab.explore.missing_class import missing_class
+from kdlab.explore.mixture import mixture
 from kdlab.explore.primer import primer
 from kdlab.explore.softening import softening
 from kdlab.explore.teacher_view import teacher_view
@@ -17,10 +19,12 @@ __all__ = [
     "atlas",
     "attention",
     "budget",
+    "committee",
     "from_code",
     "guess",
     "layer_pair",
     "missing_class",
+    "mixture",
     "primer",
     "softening",
     "teacher_view",

@@ -315,6 +315,30 @@ def folded(sentence: str, width: int, least: int) -> str:
     return "\n".join(lines + [" "] * (least - len(lines)))
 
 
+def pair_controls(
+    sizes: Sequence[int],
+    *,
+    examples: int | None,
+    temperature: float,
+    alpha: float,
+    width: int,
+    epochs: int,
+    seeds: int,
+) -> dict[str, ipywidgets.Widget]:
+    """The controls of a panel that trains pairs; examples=None takes 1,000, or all that there are.
+
+    sizes: the numbers of examples that can be drawn, see `drawing`.
+    """
+    return {
+        "examples": steps("training pictures", sizes, examples or min(1_000, sizes[-1])),
+        "temperature": steps("temperature T", TEMPERATURES, temperature),
+        "alpha": steps("weights (alpha)", ALPHAS, alpha, weights),
+        "width": steps("hidden units", WIDTHS, width),
+        "epochs": slider("epochs", 1, 60, epochs),
+        "seeds": slider("seeds (pairs)", 1, 10, seeds),
+    }
+
+
 def live_panel(
     name: str,
     title: str,
@@ -336,8 +360,7 @@ def live_panel(
     more: controls before the common ones ("noise", "teacher").  options: those of `Panel`.
     """
     loaded = {
-        word: load_teacher(one) if isinstance(one, str) else one
-        for word, one in teachers.items()
+        word: load_teacher(one) if isinstance(one, str) else one for word, one in teachers.items()
     }
     draw, sizes = drawing(data)
     kept: OrderedDict[tuple, Run] = OrderedDict()
@@ -348,15 +371,11 @@ def live_panel(
         asked = loaded[teacher]
         return train_pairs(asked, draw, kept, stop, progress, teacher=teacher, **chosen)
 
-    controls = {
-        **more,
-        "examples": steps("training pictures", sizes, examples or min(1_000, sizes[-1])),
-        "temperature": steps("temperature T", TEMPERATURES, temperature),
-        "alpha": steps("weights (alpha)", ALPHAS, alpha, weights),
-        "width": steps("hidden units", WIDTHS, width),
-        "epochs": slider("epochs", 1, 60, epochs),
-        "seeds": slider("seeds (pairs)", 1, 10, seeds),
-    }
+    common = pair_controls(
+        sizes, examples=examples, temperature=temperature, alpha=alpha, width=width,
+        epochs=epochs, seeds=seeds,
+    )  # fmt: skip
+    controls = more | common
     return Panel(title, controls, compute, curves.update, picture, name=name, slow=True, **options)
 
 
