@@ -96,7 +96,7 @@ def _loop(jobs: list[Job]) -> list[list[dict]]:
     options, device = first.options, first.options["device"]
     inputs = cast(first.examples.inputs, options["precision"]).to(device)
     labels = first.examples.labels.to(device)
-    classes = len(first.run.data.classes)
+    classes = first.run.settings["classes"]
     shuffle = seeds.generator(options["seed"], "batches")
     streams = [_Stream(seeds.stream(job.options["seed"], "dropout"), device) for job in jobs]
     for job in jobs:

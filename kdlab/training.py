@@ -161,7 +161,7 @@ def loop(job: Job) -> list[dict]:
     options, student, stages = job.options, job.student, job.options["stages"]
     device, precision = options["device"], options["precision"]
     inputs = cast(job.examples.inputs, precision).to(device)
-    labels, classes = job.examples.labels.to(device), len(job.run.data.classes)
+    labels, classes = job.examples.labels.to(device), job.run.settings["classes"]
     kept = {None: job.answers, **job.features}  # the logits stand under None
     kept = {
         name: cast(tensor, precision).to(device)

@@ -195,6 +195,11 @@ class MixUp:
                 "augment."
             )
 
+    @property
+    def name(self) -> str:
+        """What a table calls it, so that an axis of several strengths can be read."""
+        return f"MixUp({self.strength:g})"
+
     def __call__(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """inputs (batch, ...), labels (batch, classes) of probabilities; gives both, mixed."""
         if not inputs.is_floating_point():

@@ -282,6 +282,25 @@ def test_a_batch_without_labels_gives_zero_for_labels():
     assert terms["teacher"].item() == pytest.approx(0.7 * soft.item())
 
 
+def test_labels_may_be_probabilities():
+    student, teacher, labels = logits()
+    certain = F.one_hot(labels, student.shape[1]).double()
+    args = (student, teacher)
+    assert torch.allclose(
+        losses.kd_loss(*args, certain, 4.0, 0.3), losses.kd_loss(*args, labels, 4.0, 0.3)
+    )
+    mixed = 0.3 * certain + 0.7 * certain.flip(0)
+    expected = -(mixed * student.log_softmax(1)).sum(1)
+    assert torch.allclose(losses.label_loss(student, mixed), expected.mean())
+    mixed[[1, 4]] = 0  # rows without a label
+    rest = torch.ones(len(labels), dtype=torch.bool)
+    rest[[1, 4]] = False
+    assert torch.allclose(losses.label_loss(student, mixed), expected[rest].mean())
+    assert losses.label_loss(student, torch.zeros_like(mixed)).item() == 0
+    with pytest.raises(Refusal, match=r"one target: expected labels \(batch,\)"):
+        losses.dkd_loss(*args, mixed, 4.0, 1.0, 8.0)
+
+
 # ---------------------------------------------------------------- beyond plain soft targets
 
 

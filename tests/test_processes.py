@@ -73,6 +73,7 @@ CASES = {
                                       kdlab.Match("head", "0", loss=losses.hint_loss)],
     },
     "augmentation, so a teacher asked at each step": {"student": "mlp-8", "augment": shaken},
+    "mixtures of inputs and labels": {"student": "mlp-8", "augment": kdlab.MixUp(0.5)},
     "stages": {"student": "mlp-8", "stages": [{"epochs": 1, "alpha": 1}, {"epochs": 2}]},
     "an optimizer of its own": {"student": "mlp-8", "optimizer": torch.optim.SGD},
     "double": {"student": with_dropout, "precision": "float64"},

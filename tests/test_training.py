@@ -556,6 +556,105 @@ def test_augment_is_applied_anew_at_each_step_and_only_in_training():
             train(augment=broken)
 
 
+def test_augment_may_change_the_labels_too():
+    seen = []
+
+    def certain(inputs, labels):
+        seen.append(labels)
+        return inputs, labels
+
+    for run in (train, distill):
+        assert torch.allclose(run(augment=certain).logits(), run().logits(), atol=1e-5)
+    assert seen[0].shape == (60, 3) and torch.equal(seen[0].sum(1), torch.ones(60))
+
+    def others(inputs, labels):
+        return inputs, labels.roll(1, dims=1)
+
+    wrong = train(augment=others, epochs=60, batch_size=10, learning_rate=0.01)
+    right = train(epochs=60, batch_size=10, learning_rate=0.01)
+    assert wrong.scores["accuracy"] < 0.3 < 0.8 < right.scores["accuracy"]
+
+
+def test_a_function_of_inputs_with_an_option_gets_no_labels():
+    def shaken(inputs, strength=0.1):
+        return inputs + strength
+
+    assert same(train(augment=shaken), train(augment=lambda inputs: inputs + 0.1))
+
+
+@pytest.mark.parametrize(
+    "augment, words",
+    [
+        (lambda x, y: x, "takes inputs and labels, and gave a Tensor"),
+        (lambda x, y: (x, y.argmax(1)), r"labels of \(60,\): expected a tensor of probabilities"),
+        (lambda x, y: (x[:3], y), "a batch of 60"),
+        (lambda x, y: (x, None), "labels of NoneType"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(augment, words):
+    with pytest.raises(Refusal, match=words):
+        train(augment=augment)
+
+
+def test_under_mixup_the_teacher_is_asked_about_the_very_mixture():
+    mixtures, asked, labels_seen = [], [], []
+
+    class Mixed(kdlab.MixUp):
+        def __call__(self, inputs, labels):
+            mixtures.append(super().__call__(inputs, labels))
+            return mixtures[-1]
+
+    class Teacher(nn.Linear):
+        def forward(self, inputs):
+            asked.append(inputs.clone())
+            return super().forward(inputs)
+
+    def loss(student_logits, teacher_logits, labels, temperature, alpha):
+        labels_seen.append(labels)
+        return losses.kd_loss(student_logits, teacher_logits, labels, temperature, alpha)
+
+    distill(teacher=Teacher(4, 3), augment=Mixed(), loss=loss, batch_size=20)
+    assert len(mixtures) == len(labels_seen) == 6
+    at = [
+        number
+        for batch in asked
+        for number, (mixed, _) in enumerate(mixtures)
+        if batch.shape == mixed.shape and torch.equal(batch, mixed)
+    ]
+    assert at == list(range(6))
+    for given, (_, mixed) in zip(labels_seen, mixtures, strict=True):
+        assert torch.equal(given, mixed) and (mixed.max(1).values < 1).any()
+
+
+def test_mixup_is_repeatable_and_changes_the_student():
+    mixed = [distill(augment=kdlab.MixUp(0.5), batch_size=20) for _ in range(2)]
+    assert same(*mixed) and not same(mixed[0], distill(batch_size=20))
+    assert mixed[0].settings["augment"] == "MixUp(strength=0.5)"
+    assert same(*[train(augment=kdlab.MixUp(), batch_size=20) for _ in range(2)])
+    double = distill(augment=kdlab.MixUp(0.5), batch_size=20, precision="float64")
+    assert torch.allclose(double.logits().float(), mixed[0].logits(), atol=1e-3)
+
+
+def test_mixup_takes_unlabelled_examples_and_refuses_a_record():
+    data = toy(train=20, unlabelled=30)
+    run = distill(data=data, augment=kdlab.MixUp(), transfer=True, batch_size=10)
+    assert run.history["labels"].gt(0).all() and run.finished
+    with pytest.raises(Refusal, match=r"record 'teacher' cannot be used with augment=.*every step"):
+        distill(teacher=kdlab.record(TEACHER, data), data=data, augment=kdlab.MixUp())
+
+
+def test_a_sweep_over_strengths_of_mixup():
+    strengths = [kdlab.MixUp(0.2), kdlab.MixUp(2)]
+    atlas = kdlab.sweep("mlp-8", TEACHER, DATA, augment=[None, *strengths], seeds=2, epochs=2,
+                        progress=False, device="cpu", watch=0)  # fmt: skip
+    assert atlas.table["augment"].tolist() == ["None"] * 2 + ["MixUp(0.2)"] * 2 + ["MixUp(2)"] * 2
+    assert "together" in atlas.engine and "in turn" in atlas.engine
+    assert same(atlas.runs[3], distill(augment=strengths[0], seed=1, watch=0))
+    with pytest.raises(Refusal, match="together"):
+        kdlab.sweep("mlp-8", TEACHER, DATA, augment=strengths[0], engine="together",
+                    progress=False)  # fmt: skip
+
+
 def test_float64():
     run = distill(precision="float64", epochs=3)
     assert run.student.hidden.weight.dtype == torch.float64
