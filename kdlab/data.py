@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from kdlab import folders, seeds
 from kdlab.errors import Refusal, share, unknown, whole
 from kdlab.files import read_card, read_idx, read_table
+from kdlab.records import row_fingerprints
 from kdlab.texts import Vocabulary
 
 NO_LABEL = -100  # torch's own mark: cross_entropy leaves such rows out by itself
@@ -93,7 +94,7 @@ def load_data(
     validation: int | None = None,
     seed: int = 0,
     *,
-    unlabelled: int = 0,
+    unlabelled: int | object = 0,
     leave_out: "str | int | Sequence[str | int] | None" = None,
     label_noise: float = 0.0,
     classes: Sequence[str] | None = None,
@@ -107,7 +108,11 @@ def load_data(
     train: how many examples to draw for training, by class in proportion; None takes all.
     validation: how many validation examples; None takes all. The same for every seed.
     unlabelled: size of the transfer set: training examples that are not in `train`, without
-        labels; of "glosses" up to 38,000 more that have none.
+        labels; of "glosses" up to 38,000 more that have none. Or a recorded Signal, such as
+        `kdlab.Signal.load(path)`: then the examples that it has answers for and that are not in
+        `train`, by index, each checked to be the one recorded. To distil with transfer=True from
+        that record, it needs answers about `train` too: with one seed, a larger draw of train,
+        recorded elsewhere, holds the smaller one here.
     leave_out: class name(s) or number(s) dropped from train and transfer, after the draw.
     label_noise: share of the training labels replaced by one drawn uniformly from all classes.
     classes: class names for tensors of your own.
@@ -121,14 +126,21 @@ def load_data(
     source = _source(name, classes, size)
     draw = seeds.generator(seed, "data")
     chosen, rest = _draw(source.pool.labels, train, draw, source.name)
-    unlabelled = whole("unlabelled", unlabelled, 0)
     left = source.pool[rest] if source.spare is None else source.spare
-    if unlabelled > len(left):
+    order = torch.randperm(len(left), generator=draw)  # always, so that what is drawn next stays
+    if isinstance(unlabelled, (str, os.PathLike)):
+        raise Refusal(
+            f"unlabelled={str(unlabelled)!r}: expected a number, or the record itself: "
+            "unlabelled=kdlab.Signal.load(path)."
+        )
+    recorded = hasattr(unlabelled, "rows") and hasattr(unlabelled, "indices")
+    unlabelled = unlabelled if recorded else whole("unlabelled", unlabelled, 0)
+    if not recorded and unlabelled > len(left):
         raise Refusal(
             f"unlabelled={unlabelled:,}: {source.name} has {len(left):,} training examples left "
             f"beside the {len(chosen):,} labelled ones. Ask for fewer, or for a smaller train."
         )
-    others = left[torch.randperm(len(left), generator=draw)[:unlabelled]]
+    others = _recorded(unlabelled, source, chosen) if recorded else left[order[:unlabelled]]
     labels = _noisy(source.pool.labels[chosen], share("label_noise", label_noise), source, draw)
     for number in class_numbers(leave_out, source.classes):
         keep = source.pool.labels[chosen] != number
@@ -425,6 +437,42 @@ def _draw(labels: Tensor, count, draw: torch.Generator, name: str, part: str = "
         heads.append(rows[:take])
         tails.append(rows[take:])
     return torch.cat(heads), torch.cat(tails)
+
+
+def _recorded(record, source: Source, chosen: Tensor) -> Split:
+    """The examples that a record has answers for, without those chosen for train, by index."""
+    parts = [source.pool] if source.spare is None else [source.pool, source.spare]
+    strange = ~torch.isin(record.indices, torch.cat([part.indices for part in parts]))
+    if strange.any():
+        raise Refusal(
+            f"the record {record.name!r} has answers for {int(strange.sum()):,} examples that are "
+            f"not among the training examples of {source.name}, first example "
+            f"{int(record.indices[strange][0])}: expected a record of training or transfer "
+            "examples of this data set, such as kdlab.record(teacher, data.transfer)."
+        )
+    parts = [part[torch.isin(part.indices, record.indices)] for part in parts]
+    held = Split(*(torch.cat([getattr(part, name) for part in parts])
+                   for name in ("inputs", "labels", "indices")))  # fmt: skip
+    held = held[held.indices.argsort()]
+    order = record.indices.argsort()
+    found = order[torch.searchsorted(record.indices[order], held.indices)]
+    seen = _floats(held.inputs, source.mean, source.deviation)  # as the teacher saw them
+    changed = record.rows[found] != row_fingerprints(seen)
+    if changed.any():
+        raise Refusal(
+            f"the record {record.name!r} was made on other inputs: {int(changed.sum()):,} of its "
+            f"{len(held):,} examples are not those of {source.name} here, first example "
+            f"{int(held.indices[changed][0])}. Another view of them (kdlab.across), another size "
+            "or another data set needs a record of its own."
+        )
+    left = held[~torch.isin(held.indices, source.pool.indices[chosen])]
+    if not len(left):
+        raise Refusal(
+            f"the record {record.name!r} has answers for {len(held):,} examples, and all of them "
+            f"are among the {len(chosen):,} of train: nothing is left as a transfer set. Ask for a "
+            "smaller train, or record more examples."
+        )
+    return left
 
 
 def _noisy(labels: Tensor, noise: float, source: Source, draw: torch.Generator) -> Tensor:

@@ -432,3 +432,92 @@ def test_every_shipped_file_is_on_its_card():
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
     shipped = {path.name for path in folder.glob("*.gz")}
     assert shipped == set(card["files"]) == set(OFFICIAL)
+
+
+# ---------------------------------------------------------------- a transfer set as a file
+
+
+def linear(features, classes=4):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(features, classes))
+
+
+def test_a_record_brings_its_own_transfer_set(tmp_path):
+    own, path = pair(), tmp_path / "transfer.safetensors"
+    there = kdlab.load_data(own, train=40)
+    kdlab.record(linear(3), there.train, path=path, precision="float32", progress=False)
+    here = kdlab.load_data(own, train=12, unlabelled=kdlab.Signal.load(path))
+    labelled = set(here.train.indices.tolist())
+    assert labelled <= set(there.train.indices.tolist())  # one seed: the smaller draw is inside
+    assert here.transfer.indices.tolist() == sorted(set(there.train.indices.tolist()) - labelled)
+    assert (here.transfer.labels == NO_LABEL).all() and here.settings["unlabelled"] == 28
+    assert torch.equal(here.transfer.inputs, own[0][here.transfer.indices])
+    run = kdlab.distill(
+        "mlp-4", kdlab.Signal.load(path), here, transfer=True, alpha=0, epochs=1,
+        device="cpu", progress=False,
+    )  # fmt: skip
+    assert run.history["step"].iloc[-1] == 1 and run.finished
+
+
+def test_bytes_are_checked_as_the_floats_that_the_teacher_saw():
+    there = kdlab.load_data("fashion-mnist", train=60, unlabelled=30, seed=1)
+    record = kdlab.record(linear(784, 10), there.transfer)
+    here = kdlab.load_data("fashion-mnist", train=20, unlabelled=record)
+    assert set(here.transfer.indices.tolist()) == set(there.transfer.indices.tolist()) - set(
+        here.train.indices.tolist()
+    )
+    at = {int(index): row for row, index in enumerate(there.transfer.indices)}
+    rows = [at[int(index)] for index in here.transfer.indices]
+    assert torch.equal(here.transfer.inputs, there.transfer.inputs[rows])
+
+
+def test_spare_texts_may_be_in_a_record_beside_labelled_ones():
+    data = kdlab.load_data("glosses", train=50, unlabelled=20)
+    mixed = kdlab.data.Split(*(
+        torch.cat([getattr(data.train, name)[:5], getattr(data.transfer, name)])
+        for name in ("inputs", "labels", "indices")
+    ))  # fmt: skip
+    asked = kdlab.Signal("teacher", "", torch.zeros(25, 10), mixed.indices,
+                         kdlab.signals.row_fingerprints(mixed.inputs))  # fmt: skip
+    here = kdlab.load_data("glosses", train=50, unlabelled=asked)
+    assert torch.equal(here.transfer.indices, data.transfer.indices.sort().values)
+    other = kdlab.load_data("glosses", train=50, unlabelled=asked, seed=7)
+    assert len(other.transfer) > 20  # there the five are not in train
+    assert (other.transfer.labels == NO_LABEL).all()
+
+
+def test_a_record_does_not_change_what_else_is_drawn():
+    record = kdlab.record(linear(3), kdlab.load_data(pair(), train=20, unlabelled=30).transfer)
+    options = {"train": 20, "label_noise": 0.5, "seed": 3}
+    plain, recorded = (kdlab.load_data(pair(), unlabelled=u, **options) for u in (5, record))
+    assert same(plain.train, recorded.train)
+    left = kdlab.load_data(pair(), unlabelled=record, leave_out=2, **options)
+    kept = recorded.transfer.indices % 4 != 2  # classes go round in `pair`
+    assert torch.equal(left.transfer.indices, recorded.transfer.indices[kept])
+
+
+def test_a_record_that_does_not_fit_is_refused():
+    data = kdlab.load_data(pair(), train=30, unlabelled=20)
+    record = kdlab.record(linear(3), data.transfer)
+    inputs, labels = pair()
+    changed = inputs.clone()
+    changed[data.transfer.indices[3]] += 0.1
+    with pytest.raises(Refusal, match=r"other inputs: 1 of its 20 examples are not those of"):
+        kdlab.load_data((changed, labels), train=30, unlabelled=record)
+    with pytest.raises(Refusal, match="20 examples that are not among the training examples"):
+        kdlab.load_data(pair(), train=30, unlabelled=kdlab.record(linear(3), data.validation))
+    with pytest.raises(Refusal, match="nothing is left as a transfer set"):
+        kdlab.load_data(pair(), unlabelled=record)
+    with pytest.raises(Refusal, match=r"record itself: unlabelled=kdlab.Signal.load"):
+        kdlab.load_data(pair(), unlabelled="transfer.safetensors")
+
+
+def test_distilling_from_a_record_of_the_transfer_set_alone_says_what_is_missing():
+    data = kdlab.load_data(pair(), train=30, unlabelled=20)
+    record = kdlab.record(linear(3), data.transfer)
+    here = kdlab.load_data(pair(), train=30, unlabelled=record)
+    with pytest.raises(
+        Refusal, match=r"no answer for 30 of these 50 .*with transfer=True train and"
+    ):
+        kdlab.distill("mlp-4", record, here, transfer=True, alpha=0, epochs=1, progress=False)
