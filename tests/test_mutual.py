@@ -150,3 +150,17 @@ def test_an_interrupt_hands_back_all_runs_so_far(capsys):
 def test_what_cannot_teach_each_other_is_refused(students, options, words):
     with pytest.raises(Refusal, match=words):
         kdlab.mutual(students, DATA, **{**QUIET, **options})
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_agrees_with_the_cpu_and_draws_dropout_as_a_student_alone():
+    options = {**QUIET, "augment": kdlab.MixUp()}
+    here = kdlab.mutual(["mlp-8", "mlp-4"], DATA, alpha=0.4, **options)
+    options["device"] = "cuda"
+    there = kdlab.mutual(["mlp-8", "mlp-4"], DATA, alpha=0.4, **options)
+    for one, other in zip(here, there, strict=True):
+        assert torch.allclose(one.logits(), other.logits(), atol=1e-3)
+    first = kdlab.mutual([dropped, dropped], DATA, alpha=1, seeds=[5, 2], **options)[0]
+    alone = kdlab.train(dropped, DATA, seed=5, **options)
+    assert torch.allclose(first.logits(), alone.logits(), atol=1e-4)

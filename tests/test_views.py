@@ -75,6 +75,10 @@ def test_blur_keeps_an_even_picture_and_spreads_a_point_like_a_gaussian():
     places = torch.arange(41) - 20.0
     assert (along * places**2).sum().item() ** 0.5 == pytest.approx(2.0, rel=0.02)
     assert torch.allclose(spread, spread.T, atol=1e-7)
+    upright = torch.zeros(1, 1, 12, 7)
+    upright[0, 0, :, 0] = 1  # a line at the edge goes on beyond it
+    blurred = views.blur(upright, 1.0)[0, 0]
+    assert torch.allclose(blurred, blurred[:1].expand(12, 7), atol=1e-6) and blurred[0, 0] > 0.5
     assert torch.equal(views.blur(point, 0), point)
 
 
