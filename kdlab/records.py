@@ -163,8 +163,9 @@ def remembered(hash_of: Callable[[Tensor], object]) -> Callable[[Tensor], object
         if tensor.is_inference():  # it does not tell whether it was changed
             return hash_of(tensor)
         key = id(tensor)
-        if key in known and known[key][0]() is tensor and known[key][1] == tensor._version:
-            return known[key][2]
+        entry = known.get(key)
+        if entry and entry[0]() is tensor and entry[1] == tensor._version:
+            return entry[2]
         found = hash_of(tensor)
         forget = weakref.ref(tensor, lambda _: known.pop(key, None))
         known[key] = (forget, tensor._version, found)

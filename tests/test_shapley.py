@@ -169,6 +169,25 @@ def test_a_teacher_of_great_help_adds_and_one_that_lies_takes_away():
     assert "1 seed)" in str(one) and "interval" not in str(one).splitlines()[0]
 
 
+def test_an_interrupt_keeps_the_seeds_whose_coalitions_are_all_done():
+    def stopped_at(step):
+        steps = iter(range(1, 1_000))
+
+        def stop():
+            if next(steps) == step:
+                raise KeyboardInterrupt
+
+        return stop
+
+    options = {**QUICK, "engine": "in turn", "seeds": 3}  # two steps a student: a batch an epoch
+    last = stopped_at(2 * 3 + 2 * 3)  # the last step of the last of six students
+    shares = kdlab.shapley("mlp-4", {"one": net(1)}, DATA, stop=last, **options)
+    assert shares.per_seed.index.tolist() == [0, 1] and shares.students == 5
+    for step in (3, 8):  # among the students of labels only; before a seed has both
+        with pytest.raises(KeyboardInterrupt):
+            kdlab.shapley("mlp-4", {"one": net(1)}, DATA, stop=stopped_at(step), **options)
+
+
 @pytest.mark.parametrize(
     "options, words",
     [

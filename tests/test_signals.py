@@ -492,6 +492,20 @@ def test_a_split_without_examples_is_refused():
         signals.answers(Asked(), split(0))
 
 
+def test_fingerprints_are_remembered_until_a_tensor_changes():
+    inputs = split().inputs
+    prints = signals.row_fingerprints(inputs), signals.input_fingerprint(inputs)
+    assert signals.row_fingerprints(inputs) is prints[0]  # not computed again
+    inputs[3] += 1
+    assert (signals.row_fingerprints(inputs) != prints[0]).nonzero().flatten().tolist() == [3]
+    assert signals.input_fingerprint(inputs) != prints[1]
+    with torch.inference_mode():
+        told_nothing = inputs.clone()
+        first = signals.row_fingerprints(told_nothing)
+        told_nothing[3] -= 1
+        assert (signals.row_fingerprints(told_nothing) != first).any()
+
+
 # ---------------------------------------------------------------- across views
 
 
