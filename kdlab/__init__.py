@@ -26,6 +26,7 @@ from kdlab import (
 from kdlab.committees import combine
 from kdlab.conventions import alpha_conventions
 from kdlab.data import load_data
+from kdlab.encoders import TextTeacher
 from kdlab.errors import CorruptFile, LayerNotFound, LossNotFinite, Refusal, UnknownName
 from kdlab.exports import export, load_onnx
 from kdlab.jobs import pick_device
@@ -58,6 +59,7 @@ __all__ = [
     "Run",
     "Signal",
     "Stopped",
+    "TextTeacher",
     "UnknownName",
     "across",
     "alpha_conventions",

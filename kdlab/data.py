@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from kdlab import folders, seeds
+from kdlab import folders, news, seeds
 from kdlab.errors import Refusal, share, unknown, whole
 from kdlab.files import read_card, read_idx, read_table
 from kdlab.records import row_fingerprints
-from kdlab.texts import Vocabulary
+from kdlab.texts import LENGTH, Vocabulary
 
 NO_LABEL = -100  # torch's own mark: cross_entropy leaves such rows out by itself
 
@@ -104,7 +104,8 @@ def load_data(
 
     name: "fashion-mnist", "digits", "glosses" (texts), the path of a folder of pictures (one
         folder a class), a pair (inputs, labels) of tensors, or a torch Dataset of such pairs; all
-        but the first are split 60/20/20 by class, always the same way.
+        but the first are split 60/20/20 by class, always the same way. With the extra `text` also
+        "bbc-news" (headlines), "bbc-articles", and, with a network, "ag-news".
     train: how many examples to draw for training, by class in proportion; None takes all.
     validation: how many validation examples; None takes all. The same for every seed.
     unlabelled: size of the transfer set: training examples that are not in `train`, without
@@ -253,21 +254,59 @@ def _glosses() -> Source:
         for column in (topics, topics_of_spare)
     )
     source = _split_in_three("glosses", torch.arange(len(labels)), labels, classes, card)
-    shown = [labelled[row] for row in source.pool.indices.tolist()]
-    vocabulary = Vocabulary.of([*shown, *spare], labelled)
-    inputs = vocabulary.encode(labelled)
+    return _in_words(source, labelled, LENGTH, spare, hidden)
+
+
+def _bbc_news(whole_articles: bool) -> Source:
+    texts, topics, card = news.bbc(whole_articles)
+    name, length = ("bbc-articles", 200) if whole_articles else ("bbc-news", LENGTH)
+    labels = torch.tensor(topics)
+    source = _split_in_three(name, torch.arange(len(labels)), labels, news.BBC, card)
+    return _in_words(source, texts, length)
+
+
+@lru_cache(maxsize=1)
+def _ag_news() -> Source:
+    parts, card = news.ag()
+    (texts, topics), (test_texts, test_topics) = parts["train"], parts["test"]
+    labels, numbers = torch.tensor([*topics, *test_topics]), torch.arange(len(texts + test_texts))
+    fixed = torch.Generator().manual_seed(0)
+    held_out, pool = _draw(labels[: len(texts)], len(texts) // 10, fixed, "ag-news")
+    rows = [part.sort().values for part in (pool, held_out)] + [numbers[len(texts) :]]
+    splits = (Split(numbers[part], labels[part], numbers[part]) for part in rows)
+    return _in_words(Source("ag-news", *splits, news.AG, card), texts + test_texts, 50)
+
+
+def _in_words(
+    source: Source, texts: list[str], length: int, spare: Sequence[str] = (), hidden=None
+) -> Source:
+    """A source whose inputs are the numbers of texts, with these as rows of words instead.
+
+    The vocabulary is that of the pool and the spare texts, the words of the others come last.
+    """
+    shown = [texts[row] for row in source.pool.indices.tolist()]
+    vocabulary = Vocabulary.of([*shown, *spare], texts)
+    inputs = vocabulary.encode(texts, length)
     parts = {
         name: replace(part, inputs=inputs[part.indices])
         for name, part in (
             ("pool", source.pool), ("validation", source.validation), ("test", source.test),
         )
     }  # fmt: skip
-    numbers = len(labels) + torch.arange(len(spare))
-    more = Split(vocabulary.encode(spare), hidden, numbers)  # a draw takes their labels away
-    return replace(source, **parts, spare=more, vocabulary=vocabulary)
+    if spare:  # a draw takes their labels away
+        numbers = len(texts) + torch.arange(len(spare))
+        parts["spare"] = Split(vocabulary.encode(spare, length), hidden, numbers)
+    return replace(source, **parts, vocabulary=vocabulary)
 
 
-SOURCES = {"fashion-mnist": _fashion_mnist, "digits": _digits, "glosses": _glosses}
+SOURCES = {
+    "fashion-mnist": _fashion_mnist,
+    "digits": _digits,
+    "glosses": _glosses,
+    "bbc-news": lru_cache(maxsize=1)(lambda: _bbc_news(whole_articles=False)),
+    "bbc-articles": lru_cache(maxsize=1)(lambda: _bbc_news(whole_articles=True)),
+    "ag-news": _ag_news,
+}
 
 
 # ---------------------------------------------------------------- data of one's own

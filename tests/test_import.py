@@ -20,6 +20,7 @@ ORDER = [
     "losses",
     "mapping",
     "folders",
+    "news",
     "texts",
     "records",
     "data",

@@ -80,3 +80,25 @@ def test_every_file_it_names_is_there():
 def test_every_lesson_is_listed():
     for path in (ROOT / "notebooks").glob("[0-9]*.ipynb"):
         assert f"notebooks/{path.name}" in README
+
+
+def test_a_transformer_teaches_as_printed():
+    (code,) = [c for c in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "Text" in c]
+
+    def tokenizer(texts, **_):
+        ids = torch.tensor([[1 + len(text)] for text in texts])
+        return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+
+    class Transformer(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = torch.nn.Embedding(99, 2)
+
+        def forward(self, input_ids, attention_mask):
+            return {"logits": self.table(input_ids).mean(1)}
+
+    texts = [f"{'a long' if number % 2 else 'a short'} text {number}" for number in range(40)]
+    names = {"texts": texts, "labels": torch.arange(40) % 2, "tokenizer": tokenizer}
+    names["transformer"] = Transformer()
+    exec(code, names)
+    assert names["run"].scores["agreement"] >= 0

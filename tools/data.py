@@ -94,8 +94,9 @@ def answers() -> dict:
         }
     return {
         "name": "Recorded answers",
-        "what": "logits of fashion-cnn's checkpoints for all 70,000 pictures of Fashion-MNIST, so "
-        "that no lesson waits for them; a file is named after its teacher's fingerprint",
+        "what": "logits of the shipped teachers for all 70,000 pictures of Fashion-MNIST, so that "
+        "no lesson waits for them; fashion-cnn's in float32, the others' in float16; a file is "
+        "named after its teacher's fingerprint",
         "licence": "MIT, as kdlab",
         "made_by": "python -m tools.teachers",
         "files": found,
@@ -123,6 +124,11 @@ def readme(cards: dict[str, dict]) -> str:
                 scored = ", ".join(f"{name} {value}" for name, value in card[key].items())
                 asked = card.get("test_asked", "once")
                 lines.append(f"- **test, asked {asked}, final checkpoint**: {scored}")
+        if found := card.get("found"):  # of a teacher of texts
+            lines += [
+                f"- **{part}**: " + ", ".join(f"{name} {value}" for name, value in scored.items())
+                for part, scored in [*found.items(), ("costs", card["costs"])]
+            ]
         if card["files"]:
             lines += ["", "| file | bytes | SHA-256 | |", "|---|---|---|---|"]
             for name, file in card["files"].items():
@@ -141,7 +147,7 @@ def main() -> None:
     parser.add_argument("--from", dest="source", type=Path, help="folder of the official files")
     source = parser.parse_args().source
     cards = {"fashion-mnist": fashion_mnist(source), "digits": digits(), "answers": answers()}
-    kept = {name: stored.read_card(name) for name in ("glosses", "results")}  # made by other tools
+    kept = {name: stored.read_card(name) for name in ("glosses", "glosses-minilm", "results")}
     for name, card in cards.items():
         path = stored.folder() / name / "card.json"
         path.parent.mkdir(parents=True, exist_ok=True)

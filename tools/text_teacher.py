@@ -26,6 +26,8 @@ from kdlab.data import Split
 SEED, EPOCHS, BATCH, RATE, RANK = 0, 5, 32, 1e-3, 16
 WARM_UP = 0.06  # share of the steps in which the learning rate rises
 NUMBERS = 64  # of a recorded sentence vector
+COSTS = ("parameters", "bytes", "macs", "latency_ms", "latency_p95_ms", "latency_ms_64",
+         "latency_p95_ms_64", "threads")  # fmt: skip
 
 
 def with_adapters(teacher: encoders.TextTeacher) -> dict[str, encoders.LowRank]:
@@ -139,6 +141,7 @@ def main(epochs: int = EPOCHS, train: int | None = None, folder: Path | None = N
         }
         for part in ("train", "validation", "test")
     }
+    report = kdlab.report(teacher, data)
     card = {
         "name": "MiniLM for the glosses",
         "what": "a teacher of texts: adapters and a head for all-MiniLM-L6-v2 (BERT architecture, "
@@ -155,6 +158,7 @@ def main(epochs: int = EPOCHS, train: int | None = None, folder: Path | None = N
         "seconds": round(seconds),
         "licence": "MIT, as kdlab; the glosses: WordNet 3.0 (../glosses/LICENSE.txt)",
         "found": found,
+        "costs": {name: round(report[name], 2) for name in COSTS},
         "files": {
             path.name: {
                 "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
