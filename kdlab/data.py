@@ -299,14 +299,13 @@ def _in_words(
     return replace(source, **parts, vocabulary=vocabulary)
 
 
-SOURCES = {
-    "fashion-mnist": _fashion_mnist,
-    "digits": _digits,
-    "glosses": _glosses,
+SHIPPED = {"fashion-mnist": _fashion_mnist, "digits": _digits, "glosses": _glosses}
+ELSEWHERE = {  # with the extra `text`; the last one with a network too
     "bbc-news": lru_cache(maxsize=1)(lambda: _bbc_news(whole_articles=False)),
     "bbc-articles": lru_cache(maxsize=1)(lambda: _bbc_news(whole_articles=True)),
     "ag-news": _ag_news,
 }
+SOURCES = SHIPPED | ELSEWHERE
 
 
 # ---------------------------------------------------------------- data of one's own
