@@ -73,6 +73,13 @@ def read(
                         f'the layer "{name}" gave shape {tuple(part.shape)} for {rows} examples: '
                         "expected a row for each. Take another layer."
                     )
+                if part.shape[1:] != parts[0][name].shape[1:]:
+                    raise Refusal(
+                        f'the layer "{name}" gave shape {tuple(parts[0][name].shape)} for some '
+                        f"examples and {tuple(part.shape)} for others, as the layers of a "
+                        "transformer do for texts of other lengths. Take a layer that gives one "
+                        "vector a text, such as a pooler."
+                    )
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 

@@ -89,6 +89,13 @@ def test_it_teaches_like_any_module(data):
     assert signal.features["model.vector"].shape == (40, 8)
 
 
+def test_a_layer_of_pieces_is_refused_where_texts_differ_in_length(data, monkeypatch):
+    known, given = data
+    monkeypatch.setattr(kdlab.layers, "BATCH", 2)
+    with pytest.raises(Refusal, match=r'"model\.encoder\.table" gave shape .* such as a pooler'):
+        signals.features(small(known), given.train, ["model.encoder.table"])
+
+
 def test_another_vocabulary_is_another_teacher(data):
     known, _ = data
     other = Vocabulary.of([*TEXTS, "cat cat cat cat cat cat cat cat cat cat cat cat"])
