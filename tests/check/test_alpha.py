@@ -16,20 +16,10 @@ import kdlab
 from kdlab import schedules
 from kdlab.check import core
 from kdlab.check.alpha import EXERCISES, cosine_schedule, distill_step, paired_interval
+from tests.check.answers import Answers
 
-ANSWERS = []  # (exercise, name of the mistake or "right", function)
-
-
-def answer(exercise, mistake):
-    def add(f):
-        ANSWERS.append((exercise, mistake, f))
-        return f
-
-    return add
-
-
-def right(exercise):
-    return answer(exercise, "right")
+ANSWERS = Answers()
+answer, right = ANSWERS.answer, ANSWERS.right
 
 
 # ---------------------------------------------------------------- a training step

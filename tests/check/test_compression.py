@@ -27,8 +27,10 @@ from kdlab.check.compression import (
     pareto_front,
     weight_bytes,
 )
+from tests.check.answers import Answers
 
-ANSWERS = []  # (exercise, name of the mistake or "right", function)
+ANSWERS = Answers()
+answer, right = ANSWERS.answer, ANSWERS.right
 
 
 @pytest.fixture
@@ -37,18 +39,6 @@ def made_up_clock(monkeypatch):
     ticks = itertools.count()
     monkeypatch.setattr(time, "perf_counter_ns", lambda: 1_000 * next(ticks))
     monkeypatch.setattr(time, "perf_counter", lambda: 1e-6 * next(ticks))
-
-
-def answer(exercise, mistake):
-    def add(f):
-        ANSWERS.append((exercise, mistake, f))
-        return f
-
-    return add
-
-
-def right(exercise):
-    return answer(exercise, "right")
 
 
 # ---------------------------------------------------------------- parameters

@@ -11,20 +11,10 @@ from torch import nn
 import kdlab
 from kdlab.check import core
 from kdlab.check.features import EXERCISES, attention_map, feature_loss, project
+from tests.check.answers import Answers
 
-ANSWERS = []  # (exercise, name of the mistake or "right", function)
-
-
-def answer(exercise, mistake):
-    def add(f):
-        ANSWERS.append((exercise, mistake, f))
-        return f
-
-    return add
-
-
-def right(exercise):
-    return answer(exercise, "right")
+ANSWERS = Answers()
+answer, right = ANSWERS.answer, ANSWERS.right
 
 
 # ---------------------------------------------------------------- projector

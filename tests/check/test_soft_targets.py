@@ -15,6 +15,7 @@ from torch import nn
 
 from kdlab.check import core
 from kdlab.check.soft_targets import EXERCISES, entropy, mean_soft_target, soft_cross_entropy
+from tests.check.answers import Answers
 
 SECTIONS = {
     "Look",
@@ -24,19 +25,8 @@ SECTIONS = {
     "The class the student never saw",
     "Unlabelled data",
 }
-ANSWERS = []  # (exercise, name of the mistake or "right", function)
-
-
-def answer(exercise, mistake):
-    def add(f):
-        ANSWERS.append((exercise, mistake, f))
-        return f
-
-    return add
-
-
-def right(exercise):
-    return answer(exercise, "right")
+ANSWERS = Answers()
+answer, right = ANSWERS.answer, ANSWERS.right
 
 
 # ---------------------------------------------------------------- entropy
