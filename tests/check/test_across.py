@@ -14,21 +14,11 @@ import torch.nn.functional as F
 import kdlab
 from kdlab.check import core
 from kdlab.check.across import EXERCISES, QUIZZES, mixup_loss, shapley_of_three
+from tests.check.answers import Answers
 
-ANSWERS = []  # (exercise, name of the mistake or "right", function)
+ANSWERS = Answers()
+answer, right = ANSWERS.answer, ANSWERS.right
 soft_kl = kdlab.losses.soft_target_kl
-
-
-def answer(exercise, mistake):
-    def add(f):
-        ANSWERS.append((exercise, mistake, f))
-        return f
-
-    return add
-
-
-def right(exercise):
-    return answer(exercise, "right")
 
 
 # ---------------------------------------------------------------- MixUp with a teacher
