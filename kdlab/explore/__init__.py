@@ -10,6 +10,7 @@ from kdlab.explore.layer_pair import layer_pair
 from kdlab.explore.missing_class import missing_class
 from kdlab.explore.mixture import mixture
 from kdlab.explore.primer import primer
+from kdlab.explore.sentence import sentence
 from kdlab.explore.softening import softening
 from kdlab.explore.teacher_view import teacher_view
 from kdlab.explore.training import training
@@ -26,6 +27,7 @@ __all__ = [
     "missing_class",
     "mixture",
     "primer",
+    "sentence",
     "softening",
     "teacher_view",
     "training",

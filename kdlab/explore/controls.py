@@ -68,6 +68,11 @@ def choice(
     return control
 
 
+def line(label: str, value: str) -> ipywidgets.Text:
+    """A line to type in."""
+    return ipywidgets.Text(value, description=label)
+
+
 def choices(control: ipywidgets.Widget) -> list:
     """The values that a control with `options` can take."""
     return [one[1] if isinstance(one, tuple) else one for one in control.options]
@@ -103,6 +108,8 @@ def parts(code: str) -> tuple[str, dict[str, str]]:
 
 def read(name: str, control: ipywidgets.Widget, text: str) -> object:
     """The value that a code's text stands for, if the control can take it."""
+    if isinstance(control, ipywidgets.Text):
+        return text
     try:
         value = float(text)
     except ValueError:

@@ -1,3 +1,4 @@
+import ipywidgets
 import pandas as pd
 import pytest
 import torch
@@ -5,6 +6,7 @@ import torch
 import kdlab
 from kdlab.explore import background
 from kdlab.explore.codes import NO_PANEL
+from kdlab.texts import Vocabulary
 
 FAST = {"learning_rate": 1e-2, "progress": False, "device": "cpu"}
 PAIR = {"examples": 64, "epochs": 1, "seeds": 2}
@@ -22,6 +24,7 @@ PANELS = {
     "missing_class": lambda kit: ([*kit("runs_without_3"), kit("without_3"), "3"], {}),
     "mixture": lambda kit: ([kit("teacher"), kit("data")], SMALL),
     "primer": lambda kit: (["softmax"], {}),
+    "sentence": lambda kit: ([kit("readers"), kit("vocabulary"), ["pet", "tool"]], {}),
     "softening": lambda kit: ([kit("teacher"), kit("data")], {}),
     "teacher_view": lambda kit: ([kit("teacher"), kit("data")], {}),
     "training": lambda kit: ([kit("teacher"), kit("data")], SMALL),
@@ -51,6 +54,17 @@ def data():
 def teacher(data):
     """Small, but with something to say."""
     return kdlab.train("mlp-32", data, epochs=8, **FAST).student
+
+
+@pytest.fixture(scope="session")
+def vocabulary():
+    return Vocabulary.of(["a dog of a cat", "a hammer of iron"])
+
+
+@pytest.fixture(scope="session")
+def readers():
+    """Two nets for texts of two classes, which have learned nothing."""
+    return {name: kdlab.models.build(name, (24,), 2) for name in ("textcnn", "text-bag")}
 
 
 @pytest.fixture(scope="session")
@@ -138,6 +152,8 @@ def orders():
 
 
 def values_of(control):
+    if isinstance(control, ipywidgets.Text):
+        return ["", "a dog", "12", "The iron-clad 'cat' of a Zoo = \"pet\""]
     if hasattr(control, "options"):
         return [value for _, value in control.options]
     return [control.min, control.min + control.step, control.max]
