@@ -6,6 +6,7 @@ from kdlab.plots.examples import soft_targets
 from kdlab.plots.feature_views import feature_views
 from kdlab.plots.fronts import pareto
 from kdlab.plots.lines import lines
+from kdlab.plots.mapping import mapping
 from kdlab.plots.picture import Picture
 from kdlab.plots.pictures import images
 from kdlab.plots.rankings import ranking
@@ -21,6 +22,7 @@ __all__ = [
     "history",
     "images",
     "lines",
+    "mapping",
     "paired",
     "pareto",
     "ranking",
