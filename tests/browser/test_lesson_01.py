@@ -4,31 +4,9 @@ import re
 
 import pytest
 
+from tests.browser.hands import change, handle_of, output_of, panel_of
+
 pytestmark = pytest.mark.browser
-
-
-def panel_of(page, words: str):
-    """The output of the cell whose picture's alt text holds these words, and the picture."""
-    image = page.locator(f".jp-OutputArea-output img[alt*='{words}']").first
-    return output_of(image), image
-
-
-def output_of(image):
-    return image.locator("xpath=ancestor::div[contains(@class, 'jp-OutputArea-output')]").last
-
-
-def handle_of(area, label: str):
-    row = area.locator(".widget-inline-hbox", has_text=label).first
-    return row.locator(".noUi-handle").first
-
-
-def change(expect, image, act) -> str:
-    """Act, and see the picture and its alt text change."""
-    before = image.get_attribute("alt")
-    act()
-    expect(image).not_to_have_attribute("alt", before)
-    assert image.evaluate("e => e.complete && e.naturalWidth > 0")
-    return image.get_attribute("alt")
 
 
 def test_lesson_01(open_notebook, shot):

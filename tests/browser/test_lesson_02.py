@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.browser.test_lesson_01 import change, handle_of, panel_of
+from tests.browser.hands import change, handle_of, panel_of
 
 pytestmark = pytest.mark.browser
 

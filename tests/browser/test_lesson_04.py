@@ -4,18 +4,9 @@ import re
 
 import pytest
 
-from tests.browser.test_lesson_01 import change, handle_of, panel_of
+from tests.browser.hands import change, choose, handle_of, panel_of
 
 pytestmark = pytest.mark.browser
-
-
-def choose(area, label: str, word: str) -> None:
-    """Choose one of the words by keyboard, as a learner with no mouse does."""
-    button = area.locator(".widget-toggle-buttons", has_text=label).get_by_role(
-        "button", name=word, exact=True
-    )
-    button.focus()
-    button.press("Enter")
 
 
 def maps_are_looked_at(page, shot, expect):

@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-from tests.browser.test_lesson_01 import change, handle_of, panel_of
-from tests.browser.test_lesson_04 import choose
+from tests.browser.hands import change, choose, handle_of, panel_of
 
 pytestmark = pytest.mark.browser
 
