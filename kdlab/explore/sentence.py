@@ -94,12 +94,10 @@ def remark(reading: Reading) -> str:
     """What the students miss of a text: unknown words, and those that come too late."""
     said = []
     if reading.unknown:
-        count = "1 word that no student knows" if len(reading.unknown) == 1 else (
-            f"{len(reading.unknown)} words that no student knows"
-        )  # fmt: skip
-        said.append(f"[…]: {count}, all of them one and the same to it")
+        few = len(reading.unknown) == 1
+        said.append(f"[…]: {'a word' if few else 'words'} that no student knows")
     if reading.left:
-        said.append(f"{reading.left} more at the end, which nobody reads")
+        said.append(f"{reading.left} more at the end, which are not read")
     return "; ".join(said) or " "
 
 

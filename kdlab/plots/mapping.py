@@ -37,7 +37,7 @@ def mapping(
     mean = teacher.float().mean(0)
     directions = torch.linalg.svd(teacher.float() - mean, full_matrices=False)[2][:2].T
     shares = {name: explained(teacher, vectors) for name, vectors in mapped.items()}
-    picture = paper("the teacher's vectors and the student's", (3.1 * len(clouds) + 0.4, 4.1))
+    picture = paper("the teacher's vectors and the student's", (2.4 * len(clouds) + 0.4, 3.6))
     with style():
         columns = picture.figure.subplots(1, len(clouds), sharex=True, sharey=True)
         for axes, (name, vectors) in zip(columns, clouds.items(), strict=True):
