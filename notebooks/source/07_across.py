@@ -119,8 +119,8 @@ kdlab.claim("asked about the clean twins, it never costs over 2 points",
 # trained on clean pictures; the students are of its shape, see the noisy ones, and hear labels only.
 
 # %%
-plenty = kdlab.load_data("fashion-mnist", train=10_000, validation=5_000, seed=1)
-wide = kdlab.train("mlp-256", plenty, epochs=6, batch_size=256, learning_rate=0.002, seed=1,
+plenty = kdlab.load_data("fashion-mnist", train=20_000, validation=5_000, seed=1)
+wide = kdlab.train("mlp-256", plenty, epochs=4, batch_size=256, learning_rate=0.003, seed=1,
                    progress=False).student
 starts = kdlab.sweep("mlp-256", wide, part(seen["noisy"]), init_from={"random": None, "copy": "teacher"},
                      **budget | {"alpha": 1, "epochs": 5})
@@ -242,9 +242,9 @@ for name in ("MixUp", "jitter"):
     print(mixed.compare({"augment": "none"}, {"augment": name}))
 
 # %% [markdown]
-# Beyer et al. (2022) train for hundreds of epochs with such mixtures, and gain. In 20 epochs there may
-# be nothing to see. What if the teacher is *not* asked again? A record answers for the picture
-# as it was. Laid beside a mixture, it is **stale**.
+# Beyer et al. (2022) train for hundreds of epochs with such mixtures, and gain. In 20 epochs of three
+# students there may be nothing to gain: read the sentences. What if the teacher is *not* asked again?
+# A record answers for the picture as it was. Laid beside a mixture, it is **stale**.
 
 # %%
 refused(lambda: kdlab.distill("mlp-32", kdlab.record(wide, clean.train), clean, augment=kdlab.MixUp()))
@@ -369,7 +369,7 @@ kdlab.claim("together they are what all three add to labels alone",
 
 # %% [markdown]
 # The intervals say how far the values differ from seed to seed. Compare the values with how good each
-# teacher is itself: `final` names 93 % right, `early`, after a single epoch, 87 %, and the wide mlp about
+# teacher is itself: `final` names 93 % right, `early`, after a single epoch, 87 %, and the wide mlp hardly
 # as many. What does a student of 32 neurons need from a teacher? And what would an article say that had
 # tried only `final`?
 
