@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from kdlab.check import alpha, compression, features, record, soft_targets, temperature
+from kdlab.check import alpha, compression, features, record, soft_targets, temperature, text
 from kdlab.errors import unknown
 
 if TYPE_CHECKING:
     from kdlab.check.quiz_panel import QuizPanel
 
-LESSONS = (soft_targets, temperature, alpha, features, compression)
+LESSONS = (soft_targets, temperature, alpha, features, compression, text)
 EXERCISES = tuple(exercise for lesson in LESSONS for exercise in lesson.EXERCISES)
 QUIZZES = tuple(quiz for lesson in LESSONS for quiz in lesson.QUIZZES)
 
