@@ -52,10 +52,10 @@ print(f"{len(vocabulary):,} words", rows, vocabulary.decode(rows), sep="\n")
 # is a dict from word to number. Give a tensor of whole numbers (texts, length): the first `length`
 # words, 1 for unknown ones, then 0.
 #
-# <details><summary>Hint 1</summary><code>torch.zeros(len(texts), length, dtype=torch.long)</code>
-# is all padding. Write the words over it.</details>
-# <details><summary>Hint 2</summary><code>numbers.get(word, 1)</code> for each word of
-# <code>text.lower().split()[:length]</code>.</details>
+# <details><summary>Hint 1</summary><code>numbers.get(word, 1)</code> for each word of
+# <code>text.lower().split()</code> makes a list of a text.</details>
+# <details><summary>Hint 2</summary><code>(row + [0] * length)[:length]</code> fills a list up, and
+# cuts it off.</details>
 
 # %% tags=["exercise"]
 def encode(texts, numbers, length):
@@ -63,11 +63,8 @@ def encode(texts, numbers, length):
 
 # %% tags=["solution"]
 def encode(texts, numbers, length):
-    rows = torch.zeros(len(texts), length, dtype=torch.long)
-    for row, text in zip(rows, texts):
-        known = [numbers.get(word, 1) for word in text.lower().split()[:length]]
-        row[:len(known)] = torch.tensor(known)
-    return rows
+    rows = [[numbers.get(word, 1) for word in text.lower().split()] for text in texts]
+    return torch.tensor([(row + [0] * length)[:length] for row in rows])
 
 # %%
 encode = kdlab.check.encode(encode)
@@ -436,8 +433,9 @@ kdlab.plots.lines(spreads, x="epoch", y="spread of the student's features")
 # %% [markdown]
 # ## Type a sentence
 # Here are your students beside the teacher, softened by T. Words in brackets are unknown to them.
-# The teacher answers where the text is one of its record.
-# Try to fool one student and not the other: what does the bag make of a "cat food tin"?
+# The record has answers to its own texts only; with the extra `text`, `kdlab.load_teacher` with
+# `live=True` brings the teacher itself, who answers to all. Try to fool one student and not the
+# other: what does the bag make of "a dish for a cat" and of "a cat for a dish"?
 
 # %%
 panel = kdlab.explore.sentence(final, vocabulary, data.classes, teacher,
