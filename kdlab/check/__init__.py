@@ -1,5 +1,6 @@
 """Checks of exercises. What a notebook types is listed here."""
 
+from kdlab.check.across import mixup_loss, shapley_of_three
 from kdlab.check.alpha import cosine_schedule, distill_step, paired_interval
 from kdlab.check.compression import count_parameters, latency, pareto_front, weight_bytes
 from kdlab.check.features import attention_map, feature_loss, project
@@ -21,12 +22,14 @@ __all__ = [
     "logit_matching_gradient",
     "masked_mean",
     "mean_soft_target",
+    "mixup_loss",
     "paired_interval",
     "pareto_front",
     "progress",
     "project",
     "quiz",
     "recorded_kd",
+    "shapley_of_three",
     "soft_cross_entropy",
     "tempered_softmax",
     "text_cnn",

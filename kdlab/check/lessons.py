@@ -4,13 +4,22 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from kdlab.check import alpha, compression, features, record, soft_targets, temperature, text
+from kdlab.check import (
+    across,
+    alpha,
+    compression,
+    features,
+    record,
+    soft_targets,
+    temperature,
+    text,
+)
 from kdlab.errors import unknown
 
 if TYPE_CHECKING:
     from kdlab.check.quiz_panel import QuizPanel
 
-LESSONS = (soft_targets, temperature, alpha, features, compression, text)
+LESSONS = (soft_targets, temperature, alpha, features, compression, text, across)
 EXERCISES = tuple(exercise for lesson in LESSONS for exercise in lesson.EXERCISES)
 QUIZZES = tuple(quiz for lesson in LESSONS for quiz in lesson.QUIZZES)
 

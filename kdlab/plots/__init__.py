@@ -11,6 +11,7 @@ from kdlab.plots.picture import Picture
 from kdlab.plots.pictures import images
 from kdlab.plots.rankings import ranking
 from kdlab.plots.runs import history
+from kdlab.plots.shares import shares
 
 __all__ = [
     "Picture",
@@ -26,5 +27,6 @@ __all__ = [
     "paired",
     "pareto",
     "ranking",
+    "shares",
     "soft_targets",
 ]

@@ -22,18 +22,18 @@ def mixture_is_moved(page, shot, expect):
 
 
 def teachers_come_and_go(page, shot, expect):
-    area, image = panel_of(page, "teacher: wide mlp")
+    area, image = panel_of(page, "teacher: fashion-cnn + wide mlp")
     image.scroll_into_view_if_needed()
-    two = change(expect, image, lambda: choose(area, "fashion-vgg", "in"))
-    assert "fashion-vgg + wide mlp, mean of their logits" in two
+    three = change(expect, image, lambda: choose(area, "fashion-vgg", "in"))
+    assert "fashion-cnn + fashion-vgg + wide mlp, mean of their logits" in three
     other = "the best one for each picture"
     best = change(expect, image, lambda: choose(area, "they say the", other))
-    assert f"fashion-vgg + wide mlp, {other}" in best
+    assert f"fashion-cnn + fashion-vgg + wide mlp, {other}" in best
     shot(area, "committee")
-    one = change(expect, image, lambda: choose(area, "wide mlp", "out"))
-    assert "teacher: fashion-vgg ·" in one
-    nobody = change(expect, image, lambda: choose(area, "fashion-vgg", "out"))
-    assert "teacher: nobody" in nobody
+    two = change(expect, image, lambda: choose(area, "wide mlp", "out"))
+    assert f"teacher: fashion-cnn + fashion-vgg, {other}" in two
+    one = change(expect, image, lambda: choose(area, "fashion-vgg", "out"))
+    assert "teacher: fashion-cnn ·" in one
 
 
 def test_lesson_07(open_notebook, shot):
