@@ -32,7 +32,7 @@ def test_lesson_06(open_notebook, shot):
     errors = page.locator("[data-mime-type='application/vnd.jupyter.error']")
     assert errors.count() == 0, errors.first.inner_text()
     a_sentence_is_typed(page, shot, expect)
-    for words in ("accuracy, % over texts", "principal directions", "spread of the student's"):
+    for words in ("accuracy, % over texts", "principal directions", "features over epoch"):
         area, image = panel_of(page, words)
         image.scroll_into_view_if_needed()
         shot(area, f"text-{words.split()[0].strip(',')}")
