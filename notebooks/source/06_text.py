@@ -120,11 +120,13 @@ guess
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
+from threadpoolctl import threadpool_limits
 
 whole = kdlab.load_data("glosses")
 counts = TfidfVectorizer(sublinear_tf=True, token_pattern=r"\S+")
 plain = make_pipeline(counts, LogisticRegression(C=5, max_iter=300))
-plain.fit(vocabulary.decode(whole.train.inputs), whole.train.labels)
+with threadpool_limits(1):  # products as small as these are quickest in one thread
+    plain.fit(vocabulary.decode(whole.train.inputs), whole.train.labels)
 of_plain = plain.score(vocabulary.decode(validation.inputs), validation.labels)
 of_teacher = kdlab.scores.accuracy(teacher.look_up(validation), validation.labels)
 guess.reveal(100 * (of_teacher - of_plain), band=(5, 13), what="points behind:")
