@@ -254,6 +254,12 @@ def test_it_reads_its_own_sentences_whatever_the_batch(living):
     assert torch.allclose(whole, alone, atol=1e-4)
 
 
+def test_its_tokenizer_cuts_words_as_lesson_6_says(living):
+    read = living.tokenizer
+    assert read.tokenize("quokkasaurus") == ["quo", "##kka", "##saurus"]
+    assert read.vocab_size == 30_522
+
+
 @pytest.mark.parametrize("family", ["Bert", "Roberta"])
 def test_any_classifier_of_transformers_is_a_teacher_by_the_same_call(family, data):
     needs_transformers()

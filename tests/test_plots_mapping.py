@@ -34,7 +34,8 @@ def test_clouds_beside_the_teachers(vectors, labels):
     )
     assert "after gives back 100 %" in picture.alt and "topics animal, food" in picture.alt
     teacher, before, after = picture.figure.axes
-    assert [axes.get_title("left").split("\n")[0] for axes in (before, after)] == ["before", "after"]
+    titles = [axes.get_title("left").split("\n")[0] for axes in (before, after)]
+    assert titles == ["before", "after"]
     drawn = [[line.get_xydata() for line in axes.lines[:2]] for axes in (teacher, after)]
     assert all((one == other).all() for one, other in zip(*drawn, strict=True))
     assert len(drawn[0][0]) == 20

@@ -101,6 +101,9 @@ masked_mean = kdlab.check.masked_mean(masked_mean)
 # The teacher is MiniLM, a transformer of the BERT family, fine-tuned on all 14,400 training glosses.
 # To run it, you would install the extra `text`. The lesson does not need it: the teacher was asked
 # once about every gloss, and `load_teacher` gives the **record** of its answers.
+# It reads with a tokenizer of its own, which cuts rare words into pieces: *quokkasaurus* becomes
+# *quo*, *##kka*, *##saurus*. So 30,522 pieces spell every word, and none is unknown; a student knows
+# whole words, or nothing.
 
 # %%
 teacher = kdlab.load_teacher("glosses-minilm")
