@@ -202,8 +202,8 @@ class TextCNN(nn.Module):
 # with pictures). All three make the same number of steps. T = 2 and the learning rates were chosen
 # beforehand, from a few each, on other seeds.
 #
-# **Your guess:** from 1,000 labels, a bag gets about 62 of 100 texts right. How many points do the
-# teacher's answers to 5,000 more texts add?
+# **Your guess:** a bag learns from 1,000 labels. How many points of accuracy do the teacher's answers,
+# with those to 5,000 more texts, add?
 
 # %%
 guess = kdlab.explore.guess("points more, from 5,000 more texts", low=-10, high=40)
@@ -280,7 +280,8 @@ kdlab.plots.lines({"text-bag": curve}, x="texts with an answer (1,000 of them wi
                   y="validation accuracy, %", log="x")
 
 # %% [markdown]
-# A text that is seen once in a short training leaves little behind. More texts want more steps, too.
+# Where it bends, remember that all points have the same number of steps: of 12,000 texts, each is seen
+# once. More texts want more steps, too.
 
 # %%
 quiz = kdlab.check.quiz("text 1")
@@ -487,4 +488,4 @@ quiz
 # Neural Networks*, arXiv:1903.12136 · Wang et al. (2020), *MiniLM: Deep Self-Attention Distillation*,
 # arXiv:2002.10957 · Romero et al. (2015), *FitNets: Hints for Thin Deep Nets*, arXiv:1412.6550
 #
-# Next, on its way: **7 · Across data sets**, what travels?
+# Next: **7 · Across data sets**, what travels?
