@@ -181,7 +181,7 @@ def mixture(
     examples: int | None = 1_000,
     temperature: float = 2,
     width: int = 32,
-    epochs: int = 30,
+    epochs: int = 40,
     seeds: int = 5,
     code: str | None = None,
     hide: Sequence[str] = (),

@@ -120,8 +120,7 @@ kdlab.claim("asked about the clean twins, it never costs over 2 points",
 
 # %%
 plenty = kdlab.load_data("fashion-mnist", train=20_000, validation=5_000, seed=1)
-wide = kdlab.train("mlp-256", plenty, epochs=4, batch_size=256, learning_rate=0.003, seed=1,
-                   progress=False).student
+wide = kdlab.train("mlp-256", plenty, epochs=5, batch_size=256, seed=1, progress=False).student
 starts = kdlab.sweep("mlp-256", wide, part(seen["noisy"]), init_from={"random": None, "copy": "teacher"},
                      **budget | {"alpha": 1, "epochs": 5})
 copied = starts.compare({"init_from": "random"}, {"init_from": "copy"})
@@ -371,7 +370,7 @@ kdlab.claim("together they are what all three add to labels alone",
 
 # %% [markdown]
 # The intervals say how far the values differ from seed to seed. Compare them with how good each teacher
-# is itself: `final` names 93 % right, `early`, after a single epoch, 87 %, and the wide mlp hardly as
+# is itself: `final` names 93 % right, `early`, after a single epoch, 87 %, and the wide mlp about as
 # many. Are they paid by their own accuracy? Take `part(clean)(1)`, other pictures, and see which of the
 # values stay.
 

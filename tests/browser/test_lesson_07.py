@@ -8,7 +8,7 @@ pytestmark = pytest.mark.browser
 
 
 def mixture_is_moved(page, shot, expect):
-    area, image = panel_of(page, "mixtures of strength")
+    area, image = panel_of(page, "teacher only")
     image.scroll_into_view_if_needed()
     assert "the first picture alone (stale)" in image.get_attribute("alt")  # the lesson's own move
     seen = change(expect, image, lambda: choose(area, "the teacher sees", "the mixture"))
@@ -22,8 +22,9 @@ def mixture_is_moved(page, shot, expect):
 
 
 def teachers_come_and_go(page, shot, expect):
-    area, image = panel_of(page, "teacher: fashion-cnn + wide mlp")
+    area, image = panel_of(page, "labels 0.10 · teacher 0.90")
     image.scroll_into_view_if_needed()
+    assert "teacher: fashion-cnn + wide mlp" in image.get_attribute("alt")  # the lesson's own move
     three = change(expect, image, lambda: choose(area, "fashion-vgg", "in"))
     assert "fashion-cnn + fashion-vgg + wide mlp, mean of their logits" in three
     other = "the best one for each picture"
