@@ -488,23 +488,23 @@ QUIZZES = (
         "Whose answers are stale?",
         (
             Option(
-                "Ann's: after shuffling, answers and pictures stand in another order.",
+                "Those of Ann: after shuffling, answers and pictures stand in another order.",
                 "look_up goes by the number of each example, not by its place. Had she written "
                 "kept.logits[:128], the answers would belong to other pictures; here they do not.",
             ),
             Option(
-                "Ben's: half of what the student sees is another picture.",
+                "Those of Ben: half of what the student sees is another picture.",
                 "The kept answer says nothing about the second picture, which may be most of the "
                 "mixture. The teacher has to be asked about the mixture itself.",
                 right=True,
             ),
             Option(
-                "Cleo's: the teacher never saw the noise.",
+                "Those of Cleo: the teacher never saw the noise.",
                 "True, and that is why its answers are good: noise does not change what is in the "
                 "picture, so what the teacher says of the clean one holds for its noisy twin.",
             ),
             Option(
-                "Ben's and Cleo's: both change the pictures after they were recorded.",
+                "Those of Ben and of Cleo: both change the pictures after they were recorded.",
                 "Both change what is seen. What counts is whether the answer still holds. It does "
                 "for a noisy coat; it does not for a coat that is two thirds boot.",
             ),
