@@ -149,12 +149,16 @@ class WordVectors(nn.Module):
     """Word numbers (batch, words) -> vectors (batch, words, width); padding becomes zeros.
 
     Numbers from `known` on, the rare words, share the vector of the unknown word.
+
+    largest: the start, uniform in ±largest; None draws from a normal of deviation 1.
     """
 
-    def __init__(self, known: int = KNOWN, width: int = WIDE):
+    def __init__(self, known: int = KNOWN, width: int = WIDE, largest: float | None = None):
         super().__init__()
         self.known = known
         self.table = nn.Embedding(known, width, padding_idx=PAD)
+        if largest is not None:
+            nn.init.uniform_(self.table.weight.data[PAD + 1 :], -largest, largest)
 
     def forward(self, numbers: Tensor) -> Tensor:
         return self.table(numbers.long().where(numbers < self.known, UNKNOWN))
@@ -169,7 +173,7 @@ class TextCNN(nn.Module):
 
     def __init__(self, classes: int, filters: int = 32):
         super().__init__()
-        self.vectors = WordVectors()
+        self.vectors = WordVectors(largest=0.25)  # as Kim: a short training hardly moves long ones
         self.filters = nn.ModuleList(
             nn.Conv1d(WIDE, filters, width, padding=width - 1) for width in (3, 4, 5)
         )  # padded by zeros, which is what a word of padding is, so that a short text fits

@@ -43,11 +43,11 @@ class Vocabulary:
         """Texts as word numbers, (n, length): cut off after `length` words, filled up with 0."""
         if isinstance(texts, str):
             raise Refusal("encode: expected a list of texts, got one: write [text].")
-        rows = torch.full((len(texts), whole("length", length, 1)), PAD)
-        for row, text in zip(rows, texts, strict=True):
+        length, rows = whole("length", length, 1), []
+        for text in texts:
             numbers = [self.numbers.get(word, UNKNOWN) for word in words(text)[:length]]
-            row[: len(numbers)] = torch.tensor(numbers, dtype=torch.long)
-        return rows
+            rows.append(numbers + [PAD] * (length - len(numbers)))
+        return torch.tensor(rows, dtype=torch.long).reshape(-1, length)
 
     def decode(self, rows: Tensor) -> list[str]:
         """Word numbers (n, length) as texts again, words apart by spaces."""

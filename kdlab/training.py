@@ -478,7 +478,9 @@ def products(job: Job) -> int:
     """Multiply-adds of a student's pass over one batch."""
     weights, batch = list(job.student.parameters()), job.options["batch_size"]
     if all(weight.ndim <= 2 for weight in weights):
-        return batch * sum(weight.numel() for weight in weights)
+        tables = [part for part in job.student.modules() if isinstance(part, nn.Embedding)]
+        looked_up = {id(table.weight) for table in tables}  # nothing is multiplied there
+        return batch * sum(weight.numel() for weight in weights if id(weight) not in looked_up)
     one = cast(job.examples.inputs[:1], job.options["precision"]).to(job.options["device"])
     return batch * costs.macs(job.student, one, job.options["device"])
 

@@ -146,3 +146,16 @@ def test_pictures_are_refused():
 def test_a_report_of_a_reader():
     row = kdlab.report(nn.Sequential(nets.TextCNN(3)), toy())
     assert row["macs"] > 0 and row["latency_ms"] > 0
+
+
+def test_textcnn_starts_with_short_vectors():
+    table = models.build("textcnn", (24,), 10).vectors.table.weight
+    assert table[PAD].eq(0).all() and 0.2 < table.abs().max() <= 0.25
+    assert models.build("text-bag", (24,), 10).vectors.table.weight.abs().max() > 2
+
+
+def test_a_table_that_is_looked_up_counts_as_no_product():
+    data = kdlab.load_data("glosses", train=200)
+    options = {**kdlab.training.distill.__kwdefaults__, "device": "cpu", "alpha": 1}
+    job = kdlab.jobs.prepare("text-bag", None, data, **options)
+    assert kdlab.training.products(job) == 128 * (32 * 10 + 10)
