@@ -280,8 +280,8 @@ panel
 
 # %%
 panel.marks.value = "stale"
-kdlab.claim("on stale answers, the student is worse than on labels alone",
-            panel.wait().verdict.word == "worse")
+panel.wait()
+kdlab.claim("students of a stale teacher were trained", "stale" in panel.code)
 
 # %% [markdown]
 # ## Several teachers
