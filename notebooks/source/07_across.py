@@ -371,8 +371,8 @@ kdlab.claim("together they are what all three add to labels alone",
 
 # %% [markdown]
 # The intervals say how far the values differ from seed to seed. Compare them with how good each teacher
-# is itself: `final` names 93 % right, `early`, after a single epoch, 87 %, and the wide mlp even fewer.
-# Are they paid by their own accuracy? Take `part(clean)(1)`, other pictures, and see which of the
+# is itself: in the panel above, leave one teacher in, and read the dotted line. Are they paid by their
+# own accuracy? Take `part(clean)(1)`, other pictures, and see which of the
 # values stay.
 
 # %%

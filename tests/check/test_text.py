@@ -18,20 +18,10 @@ from kdlab.check.text import (
     recorded_kd,
     text_cnn,
 )
+from tests.check.answers import Answers
 
-ANSWERS = []  # (exercise, name of the mistake or "right", function)
-
-
-def answer(exercise, mistake):
-    def add(f):
-        ANSWERS.append((exercise, mistake, f))
-        return f
-
-    return add
-
-
-def right(exercise):
-    return answer(exercise, "right")
+ANSWERS = Answers()
+answer, right = ANSWERS.answer, ANSWERS.right
 
 
 # ---------------------------------------------------------------- encode
