@@ -139,7 +139,7 @@ def main(epochs: int = EPOCHS, train: int | None = None, folder: Path | None = N
             ).items()
             if name in ("accuracy", "nll", "ece")
         }
-        for part in ("train", "validation", "test")
+        for part in ("train", "validation", *["test"] * (train is None))  # no trial sees test
     }
     report = kdlab.report(teacher, data)
     card = {
