@@ -333,7 +333,8 @@ def _watch(jobs: list[Job], students: Stack) -> list[float]:
     inputs = cast(watched.inputs, jobs[0].options["precision"]).to(device)
     with autocast(jobs[0].options):
         logits = students.forward(inputs.unsqueeze(0), keep=False)
-    right = logits.argmax(1).cpu() == watched.labels
+    answers = logits.max(1).indices  # argmax along any but the last dimension is eight times slower
+    right = answers.cpu() == watched.labels
     return right.float().mean(1).tolist()
 
 
