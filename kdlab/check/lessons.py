@@ -4,12 +4,34 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from kdlab.check import (
+from kdlab.check import record
+from kdlab.check.exercises.attention_map import attention_map
+from kdlab.check.exercises.cosine_schedule import cosine_schedule
+from kdlab.check.exercises.count_parameters import count_parameters
+from kdlab.check.exercises.distill_step import distill_step
+from kdlab.check.exercises.encode import encode
+from kdlab.check.exercises.entropy import entropy
+from kdlab.check.exercises.feature_loss import feature_loss
+from kdlab.check.exercises.kd_loss import kd_loss
+from kdlab.check.exercises.latency import latency
+from kdlab.check.exercises.logit_matching_gradient import logit_matching_gradient
+from kdlab.check.exercises.masked_mean import masked_mean
+from kdlab.check.exercises.mean_soft_target import mean_soft_target
+from kdlab.check.exercises.mixup_loss import mixup_loss
+from kdlab.check.exercises.paired_interval import paired_interval
+from kdlab.check.exercises.pareto_front import pareto_front
+from kdlab.check.exercises.project import project
+from kdlab.check.exercises.recorded_kd import recorded_kd
+from kdlab.check.exercises.shapley_of_three import shapley_of_three
+from kdlab.check.exercises.soft_cross_entropy import soft_cross_entropy
+from kdlab.check.exercises.tempered_softmax import tempered_softmax
+from kdlab.check.exercises.text_cnn import text_cnn
+from kdlab.check.exercises.weight_bytes import weight_bytes
+from kdlab.check.quizzes import (
     across,
     alpha,
     compression,
     features,
-    record,
     soft_targets,
     temperature,
     text,
@@ -19,9 +41,46 @@ from kdlab.errors import unknown
 if TYPE_CHECKING:
     from kdlab.check.quiz_panel import QuizPanel
 
-LESSONS = (soft_targets, temperature, alpha, features, compression, text, across)
-EXERCISES = tuple(exercise for lesson in LESSONS for exercise in lesson.EXERCISES)
-QUIZZES = tuple(quiz for lesson in LESSONS for quiz in lesson.QUIZZES)
+EXERCISES = (
+    # lesson 1
+    entropy,
+    mean_soft_target,
+    soft_cross_entropy,
+    # lesson 2
+    tempered_softmax,
+    kd_loss,
+    logit_matching_gradient,
+    # lesson 3
+    distill_step,
+    paired_interval,
+    cosine_schedule,
+    # lesson 4
+    project,
+    attention_map,
+    feature_loss,
+    # lesson 5
+    count_parameters,
+    weight_bytes,
+    pareto_front,
+    latency,
+    # lesson 6
+    encode,
+    masked_mean,
+    text_cnn,
+    recorded_kd,
+    # lesson 7
+    mixup_loss,
+    shapley_of_three,
+)
+QUIZZES = (
+    *soft_targets.QUIZZES,
+    *temperature.QUIZZES,
+    *alpha.QUIZZES,
+    *features.QUIZZES,
+    *compression.QUIZZES,
+    *text.QUIZZES,
+    *across.QUIZZES,
+)
 
 
 def quiz(name: str) -> "QuizPanel":
@@ -41,24 +100,21 @@ def progress() -> pd.DataFrame:
     """
     noted = record.lines()
     table = []
-    for lesson in LESSONS:
-        for known in (*lesson.EXERCISES, *lesson.QUIZZES):
-            of_this = [
-                row
-                for row in noted
-                if (row["lesson"], row["exercise"]) == (known.lesson, known.name)
-            ]
-            tries = [row for row in of_this if row["result"] in (record.RIGHT, record.NOT_RIGHT)]
-            mistakes = [row["mistake"] for row in tries if row["result"] == record.NOT_RIGHT]
-            table.append(
-                {
-                    "lesson": known.lesson,
-                    "exercise": known.name,
-                    "state": _state(of_this, tries),
-                    "tries": len(tries),
-                    "last mistake": mistakes[-1] if mistakes else "",
-                }
-            )
+    for known in sorted((*EXERCISES, *QUIZZES), key=lambda known: known.lesson):
+        of_this = [
+            row for row in noted if (row["lesson"], row["exercise"]) == (known.lesson, known.name)
+        ]
+        tries = [row for row in of_this if row["result"] in (record.RIGHT, record.NOT_RIGHT)]
+        mistakes = [row["mistake"] for row in tries if row["result"] == record.NOT_RIGHT]
+        table.append(
+            {
+                "lesson": known.lesson,
+                "exercise": known.name,
+                "state": _state(of_this, tries),
+                "tries": len(tries),
+                "last mistake": mistakes[-1] if mistakes else "",
+            }
+        )
     return pd.DataFrame(table)
 
 

@@ -20,6 +20,7 @@ def test_every_option_explains_itself(question):
     explanations = [option.explanation for option in question.options]
     assert len(set(texts)) == len(set(explanations)) == len(question.options) >= 3
     assert all(text.endswith((".", ".)")) for text in texts + explanations)
+    assert all(len(explanation) > 60 for explanation in explanations)
 
 
 def test_nothing_is_chosen_and_nothing_noted_at_first():

@@ -1,0 +1,1 @@
+"""A file for the quiz questions of each lesson."""
