@@ -1,13 +1,15 @@
 """Where a student may start from: weights of the teacher, or its whole body under a new head."""
 
 import copy
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from kdlab import layers, seeds
-from kdlab.errors import Refusal, whole
+from kdlab.errors import Refusal, number, whole
 
 TEACHER = "teacher"  # every layer of the same name and shapes
 Start = str | Sequence[str] | Mapping[str, str] | None  # what init_from= may be
@@ -58,6 +60,49 @@ def copy_weights(student: nn.Module, teacher: object, init_from: Start) -> dict[
             )
         into.load_state_dict(out_of.state_dict())
     return pairs
+
+
+@dataclass(frozen=True)
+class StayNear:
+    """An optimizer for `train` and `distill`: Adam, and every weight is drawn back to its start.
+
+    w ← w − learning rate · pull · (w − w_start), after each step of Adam
+
+    pull: 0 or more; at 0 it is Adam, at 1 / learning rate no weight moves.
+
+    With init_from="teacher" the student stays close to the teacher. Layers that were not copied are
+    drawn back to their random start; each of several stages starts where the one before ended.
+    (L2-SP: Li, Grandvalet & Davoine 2018; apart from the gradient as in AdamW: Loshchilov & Hutter
+    2019.)
+    """
+
+    pull: float
+
+    def __post_init__(self):
+        if not 0 <= number(self.pull) < math.inf:
+            raise Refusal(f"pull={self.pull!r}: expected a number, 0 or more.")
+
+    @property
+    def name(self) -> str:
+        """What a table calls it, so that an axis of several pulls can be read."""
+        return f"StayNear({self.pull:g})"
+
+    def __call__(self, parameters: Iterable[Tensor], lr: float) -> torch.optim.Optimizer:
+        """parameters: of the student.  lr: learning rate, which a schedule may change later."""
+        optimizer = torch.optim.Adam(parameters, lr=lr)
+        starts = [
+            (group, weight, weight.detach().clone())
+            for group in optimizer.param_groups
+            for weight in group["params"]
+        ]
+
+        def draw_back(*_: object) -> None:
+            with torch.no_grad():
+                for group, weight, start in starts:
+                    weight.lerp_(start, min(1.0, group["lr"] * self.pull))
+
+        optimizer.register_step_post_hook(draw_back)
+        return optimizer
 
 
 def new_head(teacher: nn.Module, classes: int, seed: int = 0) -> nn.Module:

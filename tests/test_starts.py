@@ -1,5 +1,7 @@
 """Students that start from the teacher: copied layers, and a frozen body under a new head."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -168,3 +170,59 @@ def test_weak_labels_are_the_teachers_first_choice():
 def test_weak_labels_need_something_to_label():
     with pytest.raises(Refusal, match="no transfer examples to label"):
         kdlab.weak_labels(TEACHER, DATA)
+
+
+# ---------------------------------------------------------------- near the start
+
+
+def distance(one, other):
+    pairs = zip(one.parameters(), other.parameters(), strict=True)
+    return sum((a - b).square().sum().item() for a, b in pairs)
+
+
+def test_the_stronger_the_pull_the_nearer_a_student_stays_to_the_teacher_it_was_copied_from():
+    teacher = net("mlp-16", 9)
+    ends = []
+    for pull in (0, 10, 100):
+        options = {**QUIET, "epochs": 10, "optimizer": starts.StayNear(pull)}
+        student = kdlab.distill("mlp-16", teacher, DATA, init_from="teacher", **options).student
+        ends.append(distance(student, teacher))
+    assert ends[0] > ends[1] > ends[2] > 0
+
+
+def test_without_a_pull_it_is_adam_and_at_one_over_the_rate_nothing_moves():
+    plain, free, held = (
+        kdlab.train("mlp-16", DATA, **QUIET, learning_rate=0.01, optimizer=optimizer).student
+        for optimizer in (torch.optim.Adam, starts.StayNear(0), starts.StayNear(100))
+    )
+    assert same(plain, free)
+    assert same(held, net("mlp-16"))
+    assert not same(plain, held)
+
+
+def test_the_pull_is_that_of_its_formula_and_follows_a_schedule_of_the_rate():
+    weight = nn.Parameter(torch.tensor([1.0, 3.0]))
+    optimizer = starts.StayNear(2.0)([weight], lr=0.1)
+    for rate in (0.1, 0.05):
+        twin = copy.deepcopy(weight)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        weight.grad = torch.zeros(2)  # no gradient yet, so Adam itself moves nothing
+        weight.data += 1
+        optimizer.step()
+        moved = twin.detach() + 1
+        expected = moved - rate * 2.0 * (moved - torch.tensor([1.0, 3.0]))
+        assert torch.allclose(weight.detach(), expected)
+
+
+@pytest.mark.parametrize("pull", [-1, float("nan"), float("inf"), "strong", True])
+def test_a_pull_that_is_none_is_refused(pull):
+    with pytest.raises(Refusal, match="0 or more"):
+        starts.StayNear(pull)
+
+
+def test_pulls_are_an_axis_of_a_sweep_with_names_to_read():
+    atlas = kdlab.sweep("mlp-16", net("mlp-16", 9), DATA, seeds=2, init_from="teacher",
+                        optimizer=[starts.StayNear(1), starts.StayNear(50)], epochs=1, watch=0,
+                        progress=False)  # fmt: skip
+    assert set(atlas.table["optimizer"]) == {"StayNear(1)", "StayNear(50)"}
