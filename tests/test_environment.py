@@ -21,6 +21,16 @@ def pins():
     return [Requirement(line) for line in lines if line and not line.startswith("#")]
 
 
+def test_every_package_is_installed():
+    """An editable install finds a forgotten one, an installed kdlab does not."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    there = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for path in (ROOT / "kdlab").rglob("__init__.py")
+    }
+    assert set(listed["setuptools"]["packages"]) == there
+
+
 def test_environment_yml_mirrors_pyproject():
     listed = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
     from_pip = listed.pop()["pip"]

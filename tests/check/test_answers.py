@@ -8,6 +8,7 @@ import itertools
 import time
 
 import pytest
+import torch
 
 from kdlab.check import core
 from kdlab.check.lessons import EXERCISES
@@ -49,6 +50,13 @@ def test_answer_gets_its_name(exercise, name, f, made_up_clock):
 def test_every_mistake_of_the_bank_has_a_wrong_answer(exercise):
     tried = {name for name, _ in ANSWERS[exercise]}
     assert {mistake.name for mistake in exercise.mistakes} <= tried
+
+
+@each_exercise
+def test_a_check_leaves_the_random_state_alone(exercise, made_up_clock):
+    before = torch.get_rng_state()
+    exercise(ANSWERS[exercise][0][1], note=False)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 @each_exercise
