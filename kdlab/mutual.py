@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from kdlab import losses, models, seeds, signals, training
+from kdlab import losses, models, seeds, signals, surroundings, training
+from kdlab.augment import augmented
 from kdlab.errors import Refusal, share
 from kdlab.jobs import Job, cast, prepare
 from kdlab.runs import Run
+from kdlab.terms import columns_of, history_row
 
 # What students that teach each other have no use for.
 NONE_OF = {"match": (), "stages": None, "loss": None, "init_from": None, "after_epoch": None}
@@ -62,7 +64,7 @@ def mutual(
     if callable(temperature):
         raise Refusal("temperature is a function: students that teach each other take one number.")
     options |= {**NONE_OF, "alpha": 1.0}  # prepared as students of labels, without a teacher
-    with training.alone(options):
+    with surroundings.alone(options):
         jobs = [
             prepare(student, None, data, **options, seed=seed)
             for student, seed in zip(students, numbers, strict=True)
@@ -72,7 +74,7 @@ def mutual(
             job.run.settings["mutual"] = [other.run.settings["student"] for other in jobs]
             job.run.settings["batches_of_seed"] = numbers[0]
         started = time.perf_counter()
-        histories = training.carry_out(lambda _: _loop(jobs), jobs[0])
+        histories = surroundings.carry_out(lambda _: _loop(jobs), jobs[0])
         seconds = time.perf_counter() - started  # of all together, as each run says
         return [training.finish(job, history, seconds)
                 for job, history in zip(jobs, histories, strict=True)]  # fmt: skip
@@ -120,28 +122,28 @@ def _loop(jobs: list[Job]) -> list[list[dict]]:
                 batch, said = inputs.index_select(0, rows), labels.index_select(0, rows)
                 if options["augment"] is not None:
                     with streams[0]():  # as in `train` with the first one's seed
-                        batch, said = training.augmented(batch, said, options["augment"], classes)
+                        batch, said = augmented(batch, said, options["augment"], classes)
                 logits = []
                 for job, stream in zip(jobs, streams, strict=True):
-                    with stream(), training.autocast(options):
+                    with stream(), surroundings.autocast(options):
                         logits.append(signals.logits_of(job.student(batch)))
                 for k, (job, optimizer) in enumerate(zip(jobs, optimizers, strict=True)):
                     training.set_learning_rate(optimizer, options, step / steps)
                     others = [z.detach() for j, z in enumerate(logits) if j != k]
-                    with training.autocast(options):
+                    with surroundings.autocast(options):
                         terms = _terms(logits[k], others, said, job.options)
                     loss = sum(weighted for weighted, _ in terms.values())
                     optimizer.zero_grad()
                     loss.backward()
                     optimizer.step()
-                    columns = training.columns_of(terms, None)
+                    columns = columns_of(terms, None)
                     row = [loss, *(part.to(loss) for part in columns.values())]
                     seen[k].append(torch.stack(row).detach())
                 step += 1
             for job, steps_seen, history in zip(
                 jobs, map(torch.stack, seen), histories, strict=True
             ):
-                row = training.history_row(epoch, step, steps_seen, list(columns), history)
+                row = history_row(epoch, step, steps_seen, list(columns), history)
                 if options["watch"]:
                     row["validation_accuracy"] = training.watched_accuracy(job)
                 history.append(row)

@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kdlab.jobs import Job, numbers_at
-from kdlab.training import RAW, autocast, columns_of, logit_terms
+from kdlab.surroundings import autocast
+from kdlab.terms import RAW, columns_of, logit_terms
 
 
 class SoftTargets:

@@ -24,7 +24,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from joblib.parallel import get_active_backend
 from torch import Tensor, nn
 
-from kdlab import signals, together, training
+from kdlab import signals, surroundings, together, training
 from kdlab.jobs import Job, cast
 from kdlab.runs import Run
 
@@ -214,7 +214,7 @@ def _pack(unit: list[Job], kept: dict[int, tuple]) -> tuple:
 def _work(number: int, unit: bytes, *arrays) -> tuple[int, bytes]:
     torch.set_num_threads(1)  # the other cores have students of their own
     jobs = _Unpacker(io.BytesIO(unit), arrays).load()
-    with training.alone(jobs[0].options):
+    with surroundings.alone(jobs[0].options):
         outcomes = _train(jobs)
     return number, cloudpickle.dumps(outcomes)
 
@@ -222,14 +222,14 @@ def _work(number: int, unit: bytes, *arrays) -> tuple[int, bytes]:
 def _train(jobs: list[Job]) -> list[Outcome]:
     if together.can(jobs):
         started = time.perf_counter()
-        histories = training.carry_out(together.loop, jobs)
+        histories = surroundings.carry_out(together.loop, jobs)
         each = (time.perf_counter() - started) / len(jobs)
         return [_outcome(*pair, each) for pair in zip(jobs, histories, strict=True)]
     outcomes = []
     for job in jobs:
         started = time.perf_counter()
         try:
-            history = training.carry_out(training.loop, job)
+            history = surroundings.carry_out(training.loop, job)
         except Exception as error:  # a row with its error, not the end of the sweep
             history = error
         outcomes.append(_outcome(job, history, time.perf_counter() - started))

@@ -1,12 +1,10 @@
 """Records on disk: one safetensors file, written whole or not at all, checked, memory-mapped."""
 
 import contextlib
-import functools
 import hashlib
 import json
 import shutil
 import sys
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from kdlab.errors import CorruptFile, Refusal
+from kdlab.fingerprints import as_bytes
 
 NUMBERS = ("indices", "rows")  # whole numbers; all else is logits and features
 KINDS = {torch.int64: "I64", torch.float32: "F32", torch.float16: "F16"}  # safetensors' names
@@ -146,44 +145,6 @@ def asked(precision: str) -> torch.dtype:
     if precision not in PRECISIONS:
         raise Refusal(f"precision={precision!r}: expected one of {', '.join(PRECISIONS)}.")
     return PRECISIONS[precision]
-
-
-def as_bytes(tensor: Tensor) -> memoryview:
-    """A tensor's content, row after row."""
-    flat = tensor.detach().cpu().contiguous().flatten()
-    return memoryview(flat.view(torch.uint8).numpy())
-
-
-def remembered(hash_of: Callable[[Tensor], object]) -> Callable[[Tensor], object]:
-    """The same function of a tensor, computed once and remembered while the tensor is unchanged."""
-    known: dict[int, tuple[weakref.ref, int, object]] = {}
-
-    @functools.wraps(hash_of)
-    def remembering(tensor: Tensor):
-        if tensor.is_inference():  # it does not tell whether it was changed
-            return hash_of(tensor)
-        key = id(tensor)
-        entry = known.get(key)
-        if entry and entry[0]() is tensor and entry[1] == tensor._version:
-            return entry[2]
-        found = hash_of(tensor)
-        forget = weakref.ref(tensor, lambda _: known.pop(key, None))
-        known[key] = (forget, tensor._version, found)
-        return found
-
-    return remembering
-
-
-@remembered
-def row_fingerprints(inputs: Tensor) -> Tensor:
-    """A 64-bit hash of each row's bytes: a dot product with fixed odd numbers, modulo 2^64."""
-    flat = inputs.detach().cpu().contiguous().reshape(len(inputs), -1)
-    words = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[flat.element_size()]
-    flat = flat.view(words)
-    fixed = torch.Generator().manual_seed(0)
-    odd = torch.randint(-(2**62), 2**62, (flat.shape[1],), generator=fixed) * 2 + 1
-    parts = [(part.long() * odd).sum(1) for part in flat.split(4_096)]
-    return torch.cat(parts) if parts else torch.empty(0, dtype=torch.int64)
 
 
 def _rounded(part: Tensor, kind: torch.dtype, name: str) -> Tensor:

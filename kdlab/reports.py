@@ -10,7 +10,7 @@ from torch import nn
 
 from kdlab import costs, exports, models, scores, signals
 from kdlab import data as data_sets
-from kdlab.data import Data
+from kdlab.data import Data, Split
 from kdlab.errors import Refusal
 from kdlab.jobs import pick_device, try_out
 from kdlab.runs import SPLITS, Run
@@ -60,8 +60,16 @@ def report(
         raise Refusal(f"this data set has no {split} examples to report on.")
     try_out(model, "model", models.name_of(model), part, len(data.classes), device)
     said = None if teacher is None else signals.answers(teacher, part, device)
-    row = scores.of_logits(signals.ask(model, part.inputs, device), part.labels, said)
-    row |= _size(model)
+    quality = scores.of_logits(signals.ask(model, part.inputs, device), part.labels, said)
+    return quality | costs_of(model, part, device)
+
+
+def costs_of(model: nn.Module, part: Split, device: str = "cpu") -> dict:
+    """The part of a `report` that no label is needed for: parameters, bytes, macs, times, memory.
+
+    part: examples, whose first 64 are asked about; fewer are repeated.
+    """
+    row = _size(model)
     written = isinstance(model, exports.OnnxModel)
     row["macs"] = math.nan if written else costs.macs(model, part.inputs[:1], device)
     for batch, ending in ((1, ""), (MANY, f"_{MANY}")):

@@ -10,7 +10,7 @@ from types import CodeType, FunctionType
 import pandas as pd
 from torch import nn
 
-from kdlab import seeds, signals
+from kdlab import fingerprints, seeds
 from kdlab.jobs import OF_A_STAGE, Job
 from kdlab.matches import Match
 from kdlab.models import name_of
@@ -67,9 +67,9 @@ def key_of(job: Job) -> str:
         seeds.stream(options["seed"], "batches"),
         [_code(stage[name]) for stage in options["stages"] for name in OF_A_STAGE],
         [_code(options[name]) for name in ("augment", "optimizer")],
-        [signals.fingerprint(net) for net in (job.student, *job.run.projectors.values())],
-        signals.fingerprint(teacher) if isinstance(teacher, nn.Module) else "",
-        [signals.input_fingerprint(tensor) for tensor in tensors],
+        [fingerprints.fingerprint(net) for net in (job.student, *job.run.projectors.values())],
+        fingerprints.fingerprint(teacher) if isinstance(teacher, nn.Module) else "",
+        [fingerprints.input_fingerprint(tensor) for tensor in tensors],
     )
     return hashlib.blake2b(repr(known).encode(), digest_size=8).hexdigest()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from kdlab import signals, verdicts
+from kdlab import fingerprints, verdicts
 from kdlab.committees import Teachers, by_name, combine
 from kdlab.data import as_data
 from kdlab.errors import Refusal
@@ -146,7 +146,7 @@ def shapley(
             f"every seed: expected at most {MOST} ({2**MOST} coalitions)."
         )
     data = as_data(data)
-    with signals.unchanged():
+    with fingerprints.unchanged():
         coalitions = {
             _said(coalition): combine({name: named[name] for name in coalition}, data, how)
             for coalition in map(sorted, _coalitions(list(named)))

@@ -1,24 +1,20 @@
 """What a teacher says about each example: computed once, kept, shareable."""
 
-import contextlib
-import contextvars
-import hashlib
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from types import FunctionType
 
 import torch
 from torch import Tensor, nn
 
 from kdlab import files, models, records
-from kdlab.data import Data, Split, class_numbers
+from kdlab.data import Data, Split
 from kdlab.errors import Refusal
+from kdlab.fingerprints import code_of, fingerprint, input_fingerprint, row_fingerprints
 from kdlab.layers import read as read_layers
 from kdlab.models import listening, logits_of
-from kdlab.records import as_bytes, remembered, row_fingerprints
 
 SPLIT_PARTS = ("inputs", "labels", "indices")
 FEATURE = "features."  # before the name of a layer in a record's file
@@ -53,7 +49,7 @@ class Signal:
         """Where a split's examples stand in the record."""
         if not len(self.indices):
             raise Refusal(f"the record {self.name!r} is empty.")
-        found, missing = _places(self.indices, split.indices)
+        found, missing = places(self.indices, split.indices)
         if missing.any():
             raise Refusal(
                 f"the record {self.name!r} has no answer for {int(missing.sum()):,} of these "
@@ -153,70 +149,6 @@ def record(
     return Signal.load(path)
 
 
-def across(
-    teacher: "str | nn.Module | Signal",
-    seen: Split | Data,
-    shown: Split | Data,
-    classes: "str | int | Sequence[str | int] | None" = None,
-    *,
-    device: str = "cpu",
-) -> Signal:
-    """A teacher's answers about one view of the examples, addressed to another view of them.
-
-    The teacher is asked about the inputs of `seen`; the record is of the inputs of `shown`, joined
-    by index: a teacher that sees the clean or the large picture, for a student that sees the noisy
-    or the small one (see `kdlab.views`).
-
-    teacher: a name, a module, or a Signal of `seen`.
-    seen, shown: a Data or a Split each; every example of `shown` has its twin in `seen`.
-    classes: names (of the Data `seen`) or numbers of the teacher's classes to keep, in this order,
-        for a student of fewer classes. None keeps all; but where `shown` has other class names than
-        `seen`, as after `kdlab.views.only`, it keeps those of `shown`.
-
-    Right only where the view keeps the meaning of every single example. Nothing here can check
-    that: addressed to a mixture (MixUp), an answer about one of the two pictures is a stale record,
-    which says nothing of the other.
-    Raises Refusal where an example of `shown` has no twin, UnknownName for an unknown class.
-    """
-    called = models.name_of(teacher)
-    teacher = models.load_teacher(teacher) if isinstance(teacher, str) else teacher
-    if not isinstance(teacher, (nn.Module, Signal)):
-        raise Refusal(
-            f"a teacher of type {type(teacher).__name__}: expected a name, a torch module, or a "
-            "recorded Signal. The order is across(teacher, seen, shown)."
-        )
-    indices, rows = numbered(parts_of(shown))
-    sources = [part for part in parts_of(seen) if torch.isin(part.indices, indices).any()]
-    known = numbered(sources)[0] if sources else indices[:0]
-    found, missing = _places(known, indices)
-    if missing.any():
-        raise Refusal(
-            f"{int(missing.sum()):,} of the {len(indices):,} examples shown have no twin among "
-            f"those seen, first example {int(indices[missing][0])}: expected two views of the same "
-            "examples, with the same indices, such as data and kdlab.views.changed(data, view)."
-        )
-    logits = torch.cat([answers(teacher, part, device) for part in sources])[found]
-    columns = _columns(classes, seen, shown, logits.shape[1])
-    logits = logits if columns is None else logits[:, columns]
-    teacher_print = teacher.teacher if isinstance(teacher, Signal) else fingerprint(teacher)
-    return Signal(f"{called} across views", teacher_print, logits, indices, rows)
-
-
-def _columns(classes, seen: Split | Data, shown: Split | Data, count: int) -> list[int] | None:
-    """The teacher's classes to keep, by number; None for all as they are."""
-    names = seen.classes if isinstance(seen, Data) else tuple(map(str, range(count)))
-    if classes is None:
-        if not (isinstance(seen, Data) and isinstance(shown, Data)) or shown.classes == names:
-            return None
-        classes = shown.classes
-    if len(names) != count:
-        raise Refusal(
-            f"the teacher gives {count} classes, the data set that it sees has {len(names)}: "
-            "expected as many, so that a class can be chosen by its name or number."
-        )
-    return class_numbers(classes, names)
-
-
 def parts_of(split: Split | Data) -> list[Split]:
     """A Split, or the splits of a Data, as far as they hold examples; at least one."""
     if not isinstance(split, (Split, Data)):
@@ -241,7 +173,7 @@ def numbered(parts: list[Split]) -> tuple[Tensor, Tensor]:
     return indices, rows
 
 
-def _places(known: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+def places(known: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
     """Where each wanted index stands among the known ones, and whether it is missing there."""
     if not len(known):
         return torch.zeros_like(wanted), torch.ones_like(wanted, dtype=torch.bool)
@@ -279,7 +211,7 @@ def answers(teacher: nn.Module | Signal, split: Split, device: str = "cpu") -> T
     if not len(split):
         raise Refusal("there are no examples to ask the teacher about.")
     teacher_print = fingerprint(teacher)
-    key = (teacher_print, _code(teacher), input_fingerprint(split.inputs), None)
+    key = (teacher_print, code_of(teacher), input_fingerprint(split.inputs), None)
     if key not in _kept:
         logits = _shipped(teacher_print, split)
         _keep(key, ask(teacher, split.inputs, device) if logits is None else logits)
@@ -324,7 +256,7 @@ def features(
             )
         found = teacher.find(split)
         return {name: _wide(teacher.features[name][found]) for name in names}
-    common = (fingerprint(teacher), _code(teacher), input_fingerprint(split.inputs))
+    common = (fingerprint(teacher), code_of(teacher), input_fingerprint(split.inputs))
     heard = {name: _kept[(*common, name)] for name in names if (*common, name) in _kept}
     if missing := [name for name in names if name not in heard]:
         for name, tensor in read_layers(teacher, split.inputs, missing, device).items():
@@ -364,86 +296,3 @@ def ask(model: nn.Module, inputs: Tensor, device: str = "cpu") -> Tensor:
         parts = inputs.split(BATCH if maps else FLAT_BATCH)
         said = [logits_of(there(part.to(device))).cpu() for part in parts]
     return torch.cat(said)
-
-
-# ---------------------------------------------------------------- fingerprints
-
-
-_known: contextvars.ContextVar[dict | None] = contextvars.ContextVar("known", default=None)
-
-
-@contextlib.contextmanager
-def unchanged() -> Iterator[None]:
-    """Within this block no model that is asked changes: its fingerprint is made only once."""
-    outer = _known.set({})
-    try:
-        yield
-    finally:
-        _known.reset(outer)
-
-
-def fingerprint(model: nn.Module) -> str:
-    """A hash of a model's structure, plain attributes and weights."""
-    known = _known.get()
-    if known is None:
-        return _fingerprint(model)
-    if id(model) not in known:
-        known[id(model)] = (model, _fingerprint(model))  # the model too, so that its id stays its
-    return known[id(model)][1]
-
-
-def _fingerprint(model: nn.Module) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for name, module in model.named_modules():
-        plain = {
-            key: value
-            for key, value in sorted(vars(module).items())
-            if key != "training"
-            and not key.startswith("_")
-            and isinstance(value, (bool, int, float, str, tuple))
-        }
-        digest.update(f"{name} {type(module).__qualname__} {plain}\n".encode())
-    for name, tensor in [*_state(model).items(), *_unsaved(model)]:
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-        digest.update(as_bytes(tensor))
-    return digest.hexdigest()
-
-
-@remembered
-def input_fingerprint(inputs: Tensor) -> str:
-    """A hash of a tensor's shape, type and content; remembered while the tensor is unchanged."""
-    digest = hashlib.blake2b(f"{tuple(inputs.shape)} {inputs.dtype}".encode(), digest_size=16)
-    digest.update(as_bytes(inputs))
-    return digest.hexdigest()
-
-
-def _state(model: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor for name, tensor in model.state_dict().items() if hasattr(tensor, "dtype")}
-
-
-def _unsaved(model: nn.Module) -> list[tuple[str, Tensor]]:
-    """Tensors that shape the answers but are not saved: plain attributes, passing buffers."""
-    saved = model.state_dict().keys()
-    buffers = [(name, buffer) for name, buffer in model.named_buffers() if name not in saved]
-    plain = [
-        (f"{name}.{key}", value)
-        for name, module in model.named_modules()
-        for key, value in vars(module).items()
-        if isinstance(value, Tensor)
-    ]
-    return buffers + plain
-
-
-def _code(model: nn.Module) -> tuple:
-    """What a model runs: its modules' classes, and functions held as attributes.
-
-    In a notebook a class is written again under its old name; the new one is another object.
-    """
-    return tuple(
-        code
-        for module in model.modules()
-        for code in (
-            type(module),
-            *(value for value in vars(module).values() if isinstance(value, FunctionType)),
-        )
-    )

@@ -11,7 +11,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from kdlab import data as data_sets
-from kdlab import signals, teachers, training, verdicts
+from kdlab import fingerprints, teachers, training, verdicts
 from kdlab.data import Data
 from kdlab.engines import ENGINES, Plan, Trainer
 from kdlab.errors import Refusal, whole
@@ -245,7 +245,7 @@ def sweep(
     trainer = Trainer(engine, drawn, saved, stop, bar)
     done = trainer.done
     try:
-        with signals.unchanged():
+        with fingerprints.unchanged():
             trainer.train(list(plans.values()))
     except KeyboardInterrupt:
         if not done:

@@ -20,16 +20,9 @@ from kdlab import seeds, signals
 from kdlab.jobs import TRIED, Job, cast, numbers_at
 from kdlab.objectives import OwnLosses, SoftTargets
 from kdlab.stacks import Stack, is_simple
-from kdlab.training import (
-    SMALL_STEP,
-    Stopped,
-    autocast,
-    batches,
-    history_row,
-    make_optimizer,
-    products,
-    set_learning_rate,
-)
+from kdlab.surroundings import SMALL_STEP, autocast, products
+from kdlab.terms import history_row
+from kdlab.training import Stopped, batches, make_optimizer, set_learning_rate
 
 MOST_BYTES = 500_000_000  # of inputs held at once, where each seed draws its own examples
 

@@ -1,30 +1,24 @@
 """One student: the plain loop a learner can read from top to bottom."""
 
-import contextlib
-import inspect
-import os
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from kdlab import costs, layers, losses, models, scores, seeds, signals
-from kdlab.errors import LossNotFinite, Refusal
-from kdlab.jobs import MATCH_ONLY, Job, Loss, Teacher, cast, numbers_at, prepare
+from kdlab import layers, models, scores, seeds, signals
+from kdlab.augment import augmented
+from kdlab.errors import Refusal
+from kdlab.jobs import Job, Loss, Teacher, cast, prepare
 from kdlab.matches import Match
 from kdlab.runs import Run
 from kdlab.schedules import Schedule, value_at
 from kdlab.starts import Start
-
-EMPTY = {"epoch": [], "step": [], "loss": []}  # the history of a run stopped in its first epoch
-COLUMNS = {*EMPTY, "stage", "validation_accuracy"}  # of a history, beside its terms
-RAW = "_raw"  # after a term's name: its value before its weight
-_one_run_at_a_time = threading.RLock()  # runs share torch's random state; panels train in threads
+from kdlab.surroundings import alone, autocast, carry_out
+from kdlab.terms import EMPTY, columns_of, history_row, logit_terms, match_terms
 
 
 class Stopped(Exception):
@@ -185,7 +179,7 @@ def loop(job: Job) -> list[dict]:
         with autocast(options):
             logits = signals.logits_of(student(batch))
             terms = logit_terms(stage, progress, logits, said, right)
-            return terms | _match_terms(job, stage, progress, seen_by_student, said)
+            return terms | match_terms(job, stage, progress, seen_by_student, said)
 
     bar = tqdm(
         total=options["epochs"], desc="training", unit="epoch", delay=2, leave=False,
@@ -271,71 +265,6 @@ def set_learning_rate(optimizer, options: dict, progress: float) -> None:
             group["lr"] = float(options["learning_rate"](progress))
 
 
-def history_row(epoch, step, seen: Tensor, names: list[str], history: list[dict]) -> dict:
-    """Means over an epoch of `seen` (steps, 1 + columns); refuses the first loss not finite.
-
-    Looked at once an epoch, not once a step: on a GPU each look waits for all work to finish.
-    """
-    seen = seen.cpu()
-    broken = (~torch.isfinite(seen[:, 0])).nonzero()
-    if len(broken):
-        first = int(broken[0])
-        at = step - len(seen) + first + 1
-        raise LossNotFinite(
-            f"the loss became {seen[first, 0].item()} at step {at} (epoch {epoch}). The history "
-            f"of the {len(history)} epochs before is in the error's .history. Try a smaller "
-            "learning rate; in a loss of your own, look for log(0), or for a mean over the "
-            "labelled rows of a batch that has none.",
-            at,
-            pd.DataFrame(history),
-        )
-    loss, *means = seen.nanmean(0).tolist()  # NaN: a raw term in a step that has no use for it
-    return {"epoch": epoch, "step": step, "loss": loss, **dict(zip(names, means, strict=True))}
-
-
-def augmented(
-    batch: Tensor, labels: Tensor, augment: Callable, classes: int
-) -> tuple[Tensor, Tensor]:
-    """A batch as `augment` changes it, and its labels, (batch, classes) if it changes them too."""
-    size, said = len(batch), labels
-    if takes_labels(augment):
-        shares = (labels[:, None] == torch.arange(classes, device=labels.device)).float()
-        given = augment(batch, shares)
-        if not isinstance(given, tuple) or len(given) != 2:
-            raise Refusal(
-                f"augment takes inputs and labels, and gave a {type(given).__name__}: expected a "
-                "pair of both."
-            )
-        batch, said = given
-        if not isinstance(said, Tensor) or said.shape != shares.shape:
-            what = tuple(said.shape) if isinstance(said, Tensor) else type(said).__name__
-            raise Refusal(
-                f"augment gave labels of {what}: expected a tensor of probabilities, a row for "
-                f"each of {size} examples and a column for each of {classes} classes."
-            )
-    else:
-        batch = augment(batch)
-    if not isinstance(batch, Tensor) or len(batch) != size:
-        raise Refusal(
-            f"augment gave a {type(batch).__name__} for a batch of {size}: expected a "
-            "tensor with as many rows."
-        )
-    return batch, said
-
-
-def takes_labels(augment: Callable) -> bool:
-    """Whether a function of a batch asks for its labels too; False where Python cannot tell."""
-    try:
-        asked = inspect.signature(augment)
-    except (TypeError, ValueError):  # no signature, as some built-in functions
-        return False
-    try:
-        asked.bind(None)
-    except TypeError:
-        return True
-    return False
-
-
 def _teacher_says(job: Job, batch: Tensor, rows: Tensor, kept: dict) -> dict:
     """The teacher's logits (under None) and features for this batch, by layer.
 
@@ -352,141 +281,8 @@ def _teacher_says(job: Job, batch: Tensor, rows: Tensor, kept: dict) -> dict:
     return {name: cast(tensor, job.options["precision"]) for name, tensor in said.items()}
 
 
-# Terms: name -> (weighted, raw); raw is None where the weight is unknown, NaN where it was not
-# computed, for a weight of 0.
-def logit_terms(stage, progress, logits, said: dict, labels) -> dict[str, tuple]:
-    if stage["loss"] == MATCH_ONLY:
-        return {}
-    temperature, alpha = numbers_at(stage, progress)
-    if stage["loss"] is None:
-        given = losses.kd_terms(logits, said.get(None), labels, temperature, alpha)
-        nothing = (torch.tensor(0.0, device=logits.device), torch.tensor(torch.nan))
-        return {
-            name: (given[name], given[name] / weight) if weight else nothing
-            for name, weight in (("labels", alpha), ("teacher", 1 - alpha))
-            if weight or callable(stage["alpha"])
-        }
-    given = stage["loss"](logits, said.get(None), labels, temperature, alpha)
-    terms = given if isinstance(given, dict) else {"objective": given}
-    for name, term in terms.items():
-        if not isinstance(term, Tensor) or term.ndim:
-            what = f"shape {tuple(term.shape)}" if isinstance(term, Tensor) else type(term).__name__
-            raise Refusal(
-                f"the loss gave {what} for {name!r}: expected one number, a tensor without "
-                "dimensions. Take the mean over the batch."
-            )
-    if not terms or not sum(terms.values()).requires_grad:
-        raise Refusal(
-            "the loss does not depend on the student's logits, so there is nothing to learn from. "
-            "Does it use student_logits, without .detach() or .item()?"
-        )
-    return {name: (term, None) for name, term in terms.items()}
-
-
-def _match_terms(job, stage, progress, seen_by_student, said: dict) -> dict[str, tuple]:
-    terms = {}
-    for match in stage["match"]:
-        raw = job.links[match](seen_by_student[match.student_layer], said[match.teacher_layer])
-        terms[match.name] = (value_at(match.weight, progress) * raw, raw)
-    return terms
-
-
-def columns_of(terms: dict[str, tuple], before: list[str] | None) -> dict[str, Tensor]:
-    """The terms as columns of the history; the same ones at every step of a stage."""
-    columns = {name: weighted for name, (weighted, _) in terms.items()}
-    columns |= {name + RAW: raw for name, (_, raw) in terms.items() if raw is not None}
-    if list(columns) == ["objective"]:
-        columns = {}  # a loss of one's own that names no terms: the column "loss" says it all
-    if taken := COLUMNS & columns.keys():
-        raise Refusal(f"the loss names a term {min(taken)!r}, a column that the history has.")
-    if before is not None and list(columns) != before:
-        raise Refusal(
-            f"the loss gave the terms {list(columns)}, a step before {before}: expected the same "
-            "names at every step. Give 0 for a term that does not apply."
-        )
-    return columns
-
-
 def watched_accuracy(job: Job) -> float:
     """Accuracy on the validation examples that are looked at after each epoch."""
     inputs = cast(job.watched.inputs, job.options["precision"])
     logits = signals.ask(job.student, inputs, job.options["device"])
     return scores.accuracy(logits, job.watched.labels)
-
-
-# ---------------------------------------------------------------- the surroundings
-
-
-@contextlib.contextmanager
-def alone(options: dict) -> Iterator[None]:
-    """One run at a time in this process; the caller's random state is as it was afterwards."""
-    cuda = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    with _one_run_at_a_time, torch.random.fork_rng(devices=cuda):
-        if not options["deterministic"]:
-            yield
-            return
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it
-        before = torch.are_deterministic_algorithms_enabled()
-        only_warns = torch.is_deterministic_algorithms_warn_only_enabled()
-        torch.use_deterministic_algorithms(True)
-        try:
-            yield
-        finally:
-            torch.use_deterministic_algorithms(before, warn_only=only_warns)
-
-
-def carry_out(work: Callable, job: "Job | list[Job]"):
-    """work(job), on as many threads as pay, with torch's out-of-memory error as a sentence.
-
-    Several jobs in one loop see to their threads themselves.
-    """
-    try:
-        with contextlib.nullcontext() if isinstance(job, list) else _threads_that_pay(job):
-            return work(job)
-    except RuntimeError as error:  # on the CPU and on MPS it has no class of its own
-        known = ("out of memory", "not enough memory", "can't allocate memory")
-        if not any(words in str(error) for words in known):
-            raise
-        options = (job[0] if isinstance(job, list) else job).options
-        size = options["batch_size"]
-        raise Refusal(
-            f"not enough memory on {options['device']} for batches of {size}. "
-            f"Try batch_size={max(1, size // 2)}, or device='cpu'."
-        ) from error
-
-
-SMALL_STEP = 30_000_000  # multiply-adds forward; two threads gain nothing below it
-
-
-@contextlib.contextmanager
-def _threads_that_pay(job: Job) -> Iterator[None]:
-    """One thread where a step is small.
-
-    Threads that share small products mostly wait for each other: on a busy machine a step then
-    takes ten times as long.
-    """
-    before = torch.get_num_threads()
-    if before > 1 and products(job) < SMALL_STEP:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def products(job: Job) -> int:
-    """Multiply-adds of a student's pass over one batch."""
-    weights, batch = list(job.student.parameters()), job.options["batch_size"]
-    if all(weight.ndim <= 2 for weight in weights):
-        tables = [part for part in job.student.modules() if isinstance(part, nn.Embedding)]
-        looked_up = {id(table.weight) for table in tables}  # nothing is multiplied there
-        return batch * sum(weight.numel() for weight in weights if id(weight) not in looked_up)
-    one = cast(job.examples.inputs[:1], job.options["precision"]).to(job.options["device"])
-    return batch * costs.macs(job.student, one, job.options["device"])
-
-
-def autocast(options: dict):
-    """bf16 where it was asked for."""
-    if options["precision"] != "bf16":
-        return contextlib.nullcontext()
-    return torch.autocast(torch.device(options["device"]).type, torch.bfloat16)

@@ -2,13 +2,12 @@
 
 A view changes what is seen and keeps what it is: `changed` gives every split another view under the
 same indices and labels, so that `kdlab.across` can join a teacher's answers about one view to the
-other. Pictures are (n, channels, height, width), floats in whatever unit the data set has. MixUp
-alone changes what it is: it mixes the labels too, while a student trains.
+other. Pictures are (n, channels, height, width), floats in whatever unit the data set has.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -17,8 +16,8 @@ from torch import Tensor
 from kdlab import seeds
 from kdlab.data import Data, class_numbers
 from kdlab.errors import Refusal, number, whole
+from kdlab.fingerprints import row_fingerprints
 from kdlab.models import name_of
-from kdlab.records import row_fingerprints
 
 SPLITS = ("train", "validation", "test", "transfer")
 
@@ -167,56 +166,3 @@ def only(data: Data, classes: "str | int | Sequence[str | int]") -> Data:
             raise Refusal(f"{split} has no example of {', '.join(missing)}.")
     settings = {**data.settings, "train": len(parts["train"]), "only": list(names)}
     return replace(data, classes=names, settings=settings, **parts)
-
-
-# ---------------------------------------------------------------- mixtures, while training
-
-
-@dataclass(frozen=True)
-class MixUp:
-    """Mixtures of two examples and of their labels, made anew at each step: `augment=MixUp()`.
-
-    x = w · x_i + (1 − w) · x_j,  y = w · y_i + (1 − w) · y_j,  w from Beta(strength, strength)
-
-    strength: > 0; small mixes little (0.2: most w near 0 or 1), 1 mixes evenly, large halves all.
-
-    Partners come from a permutation of the batch. Each row draws its own w (the paper's code one a
-    batch), so that every batch holds all degrees of mixture and a step is less of a lottery. Drawn
-    on the CPU from torch's random state, which a run's seed fixes. A mixture with an example that
-    has no label has none (a row of zeros). `distill` asks the teacher about the very mixture; a
-    record knows nothing of it, and is refused.
-    (Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization"; with a teacher that sees the
-    mixture: Beyer et al. 2022, "Knowledge Distillation: A Good Teacher Is Patient and Consistent".)
-    """
-
-    strength: float = 1.0
-
-    def __post_init__(self):
-        if not 0 < number(self.strength) < math.inf:
-            raise Refusal(
-                f"strength={self.strength!r}: expected a number above 0; without MixUp, leave out "
-                "augment."
-            )
-
-    @property
-    def name(self) -> str:
-        """What a table calls it, so that an axis of several strengths can be read."""
-        return f"MixUp({self.strength:g})"
-
-    def __call__(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """inputs (batch, ...), labels (batch, classes) of probabilities; gives both, mixed."""
-        if not inputs.is_floating_point():
-            raise Refusal(
-                f"MixUp mixes numbers: inputs of type {inputs.dtype}, such as words by number, "
-                "have no mixture."
-            )
-        ends = torch.full((len(inputs),), float(self.strength))
-        weights = torch.distributions.Beta(ends, ends).sample().to(inputs)
-        partner = torch.randperm(len(inputs)).to(inputs.device)
-
-        def mix(values: Tensor) -> Tensor:
-            own = weights.reshape(-1, *[1] * (values.ndim - 1)).to(values.dtype)
-            return own * values + (1 - own) * values[partner]
-
-        known = labels.sum(1, keepdim=True) > 0
-        return mix(inputs), mix(labels) * (known & known[partner])

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from kdlab import cli, data, files
+from kdlab import cli, files, sets
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def own_data(tmp_path, monkeypatch):
 
 
 def forget():
-    for load in data.SHIPPED.values():
+    for load in sets.SHIPPED.values():
         load.cache_clear()
 
 
@@ -69,7 +69,7 @@ def test_a_damaged_card_is_named(own_data):
 def test_data_lists_every_set_with_its_licence(capsys):
     assert cli.main(["data"]) == 0
     said = capsys.readouterr().out
-    for name in data.SOURCES:
+    for name in sets.SOURCES:
         assert name in said
     assert "MIT" in said and "CC BY 4.0" in said
 

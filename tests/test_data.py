@@ -11,8 +11,8 @@ import torch
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 import kdlab
-from kdlab import data as data_sets
 from kdlab import files as stored
+from kdlab import sets
 from kdlab.data import NO_LABEL
 from kdlab.errors import CorruptFile, Refusal, UnknownName
 
@@ -375,9 +375,9 @@ def copied(tmp_path, monkeypatch):
     """Fashion-MNIST's folder in a place where it may be damaged."""
     shutil.copytree(stored.folder() / "fashion-mnist", tmp_path / "fashion-mnist")
     monkeypatch.setenv("KDLAB_DATA", str(tmp_path))
-    data_sets._fashion_mnist.cache_clear()
+    sets._fashion_mnist.cache_clear()
     yield tmp_path / "fashion-mnist"
-    data_sets._fashion_mnist.cache_clear()
+    sets._fashion_mnist.cache_clear()
 
 
 def truncated(path):
@@ -479,7 +479,7 @@ def test_spare_texts_may_be_in_a_record_beside_labelled_ones():
         for name in ("inputs", "labels", "indices")
     ))  # fmt: skip
     asked = kdlab.Signal("teacher", "", torch.zeros(25, 10), mixed.indices,
-                         kdlab.signals.row_fingerprints(mixed.inputs))  # fmt: skip
+                         kdlab.fingerprints.row_fingerprints(mixed.inputs))  # fmt: skip
     here = kdlab.load_data("glosses", train=50, unlabelled=asked)
     assert torch.equal(here.transfer.indices, data.transfer.indices.sort().values)
     other = kdlab.load_data("glosses", train=50, unlabelled=asked, seed=7)

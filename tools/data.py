@@ -11,9 +11,8 @@ import hashlib
 import json
 from pathlib import Path
 
-from kdlab import data as data_sets
 from kdlab import files as stored
-from kdlab import models
+from kdlab import models, sets
 from kdlab.signals import Signal
 
 # fmt: off
@@ -55,10 +54,10 @@ def fashion_mnist(source: Path | None) -> dict:
         "licence": "MIT, copyright 2017 Zalando SE (LICENSE.txt beside the files)",
         "splits": "train: the first 50,000 of the official train split; validation: its last "
         "10,000, the same for every seed; test: the official 10,000",
-        "classes": list(data_sets.FASHION_CLASSES),
+        "classes": list(sets.FASHION_CLASSES),
         "made_by": "python -m tools.data --from FOLDER; the files are the official ones",
         "inputs": "(byte / 255 − {}) / {}: mean and deviation of a training pixel".format(
-            *data_sets.FASHION_SCALE
+            *sets.FASHION_SCALE
         ),
         "hash_of": "the unpacked bytes",
         "files": files,

@@ -19,10 +19,11 @@ from kdlab.data import Data
 from kdlab.errors import Refusal
 from kdlab.explore.controls import choice
 from kdlab.explore.controls import written as in_code
+from kdlab.explore.pairs import weights
 from kdlab.explore.panel import Panel
-from kdlab.explore.training import folded, weights
 from kdlab.plots.atlases import MeanMap, draw_map, frame, mean_map
-from kdlab.plots.picture import FROM_LABELS, FROM_TEACHER, GREEN, GREY, INK, Picture, style
+from kdlab.plots.drawing import folded
+from kdlab.plots.picture import FROM_LABELS, FROM_TEACHER, GREY, INK, Picture, style, verdict_look
 from kdlab.plots.words import called, percent, scale, written
 from kdlab.runs import Run
 from kdlab.scores import METRICS
@@ -162,8 +163,8 @@ class View:
             for name, look in LOOKS.items()
         }
         (self.twins,) = axes.plot([], [], color=INK, linestyle=":", linewidth=1.4)
-        (self.span,) = axes.plot([], [], color=GREEN, linewidth=3)
-        (self.middle,) = axes.plot([], [], "D", color=GREEN, markersize=8)
+        (self.span,) = axes.plot([], [], linewidth=3)
+        (self.middle,) = axes.plot([], [], markersize=9)
         axes.set_ylim(2.6, -0.6)
         axes.set_yticks(range(3), ["labels only", "this cell", "mean, 95 %"])
         axes.set_title("a dot a seed, a line a pair; dotted: mean of labels only")
@@ -186,6 +187,9 @@ class View:
         start = sum(one for one, _ in pairs) / max(1, len(pairs))
         found, middle, ends = cell.verdict, [], []
         if found:
+            look = verdict_look(found.word)
+            self.middle.set(**look)
+            self.span.set_color(look["color"])
             middle = [start + self.factor * found.difference]
             ends = [start + self.factor * end for end in (found.low, found.high)]
         ends = ends if all(map(math.isfinite, ends)) else []

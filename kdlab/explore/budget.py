@@ -13,8 +13,7 @@ from matplotlib.text import Text
 from kdlab.errors import Refusal, number
 from kdlab.explore.controls import choice, steps
 from kdlab.explore.panel import Panel
-from kdlab.explore.training import folded
-from kdlab.plots.drawing import WHITE
+from kdlab.plots.drawing import WHITE, folded
 from kdlab.plots.fronts import SIGNALS, cost_axis, named, recipe_means, scored
 from kdlab.plots.picture import GREEN, GREY, INK, Picture, style
 from kdlab.plots.words import amount, called

@@ -14,8 +14,10 @@ from kdlab import data as data_sets
 from kdlab.data import Data, Split
 from kdlab.errors import Refusal
 from kdlab.explore.controls import choice
+from kdlab.explore.curves import Curves
+from kdlab.explore.pairs import Trained, drawing, train_pairs
 from kdlab.explore.panel import Panel
-from kdlab.explore.training import Curves, Trained, drawing, pair_controls, train_pairs
+from kdlab.explore.training import pair_controls
 from kdlab.explore.trust import OWN_DATA
 from kdlab.plots.picture import Picture
 from kdlab.runs import Run

@@ -12,12 +12,14 @@ from torch import nn
 from kdlab import layers, losses, models, sweeps, verdicts
 from kdlab.errors import Refusal, unknown
 from kdlab.explore.controls import choice, slider, steps
+from kdlab.explore.differences import Differences
+from kdlab.explore.pairs import counting, drawing, weights
 from kdlab.explore.panel import Panel
-from kdlab.explore.training import drawing, folded, weights
 from kdlab.matches import FeatureLoss, Match
 from kdlab.models import Student
 from kdlab.plots.atlases import frame
-from kdlab.plots.picture import GREEN, GREY, INK, Picture, style
+from kdlab.plots.drawing import folded
+from kdlab.plots.picture import INK, Picture, style
 from kdlab.runs import Run
 from kdlab.verdicts import Verdict
 
@@ -114,15 +116,8 @@ class Trainer:
         match = Match(student_layer, teacher_layer, loss=function, weight=weight * usual)
         started, keys = time.perf_counter(), [(epochs, seed) for seed in range(seeds)]
         missing = [seed for epochs, seed in keys if (epochs, seed) not in self.kept]
-        steps_a_round = math.ceil(len(self.draw(0).train) / self.options["batch_size"])
-        rounds, step = epochs * (len(missing) + seeds), 0
-
-        def told_to_stop() -> bool:  # asked before each step, so it can count them
-            nonlocal step
-            step += 1
-            if step % steps_a_round == 0:
-                progress(min(step // steps_a_round, rounds), rounds)
-            return stop()
+        steps = math.ceil(len(self.draw(0).train) / self.options["batch_size"])
+        told_to_stop = counting(stop, progress, steps, epochs * (len(missing) + seeds))
 
         def students(numbers: Sequence[int], matches: list[Match]) -> list[tuple]:
             if not numbers:
@@ -181,7 +176,7 @@ class Scene:
     def __init__(self, picture: Picture, own: Sequence[str], of_teacher: Sequence[str]):
         self.picture = picture
         with style():
-            *maps, self.right = picture.figure.subplots(1, 3, width_ratios=[1, 1, 0.95])
+            *maps, right = picture.figure.subplots(1, 3, width_ratios=[1, 1, 0.95])
             self.what = picture.figure.suptitle(
                 "training the first students …\n ", x=0.01, ha="left", fontsize=10, weight="bold"
             )
@@ -189,15 +184,7 @@ class Scene:
             self.maps = {}
             for name, axes in zip(SAID, maps, strict=True):
                 self.maps[name] = self._map(axes, name, own, of_teacher)
-            self.right.axvline(0, color=INK, linewidth=1.2)
-            (self.each,) = self.right.plot([], [], "o", color=GREY, markersize=6)
-            (self.span,) = self.right.plot([], [], color=GREEN, linewidth=3)
-            (self.middle,) = self.right.plot([], [], "D", color=GREEN, markersize=9)
-            self.right.set(xlim=(-3, 3), ylim=(3.6, -0.6))
-            self.right.set_yticks(range(4), [*(f"seed {seed}" for seed in range(3)), "mean, 95 %"])
-            self.right.set_title("accuracy, each pair")
-            self.right.set_xlabel("points (right of 0: it helps)")
-            self.right.grid(axis="y", visible=False)
+            self.differences = Differences(right, "accuracy, each pair", helps="it helps", pairs=3)
         picture.draw("The first students are being trained.")
 
     def update(self, result: Guided) -> None:
@@ -210,7 +197,7 @@ class Scene:
             row = table.index.get_loc(result.settings["student_layer"])
             column = table.columns.get_loc(result.settings["teacher_layer"])
             chosen.set_xy((column - 0.46, row - 0.42))
-        self._draw_differences(result.verdict, result.runs)
+        self.differences.update(result.verdict, result.runs["without"], result.runs["with"])
         self.what.set_text(folded(result.what, 112, 2))
         self.said.set_text(folded(str(result.verdict), 104, 2))
         before, after = result.closer
@@ -239,21 +226,6 @@ class Scene:
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
         return image, texts, chosen
-
-    def _draw_differences(self, verdict: Verdict, runs: dict[str, list[Run]]) -> None:
-        gaps = [
-            100 * (guided.scores["accuracy"] - free.scores["accuracy"])
-            for guided, free in zip(runs["with"], runs["without"], strict=True)
-        ]
-        pairs, has_interval = len(gaps), math.isfinite(verdict.low)
-        ends = [100 * verdict.low, 100 * verdict.high] if has_interval else []
-        self.each.set_data(gaps, range(pairs))
-        self.span.set_data(ends, [pairs] * len(ends))
-        self.middle.set_data([100 * verdict.difference], [pairs])
-        furthest = 1.15 * max(0.5, *map(abs, gaps), *map(abs, ends))
-        named = "mean, 95 %" if has_interval else "one run"
-        self.right.set(xlim=(-furthest, furthest), ylim=(pairs + 0.6, -0.6))
-        self.right.set_yticks(range(pairs + 1), [*(f"seed {at}" for at in range(pairs)), named])
 
 
 def layer_pair(

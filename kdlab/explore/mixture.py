@@ -9,21 +9,15 @@ from functools import partial
 import torch
 from torch import nn
 
-from kdlab import models, signals, sweeps, verdicts
+from kdlab import models, signals, sweeps, twins, verdicts
 from kdlab import seeds as streams
 from kdlab.data import Data, Split
 from kdlab.errors import Refusal
 from kdlab.explore.controls import choice, steps
+from kdlab.explore.curves import Curves
+from kdlab.explore.pairs import KEPT, Trained, accuracy_of, drawing, pictures
 from kdlab.explore.panel import Panel
-from kdlab.explore.training import (
-    KEPT,
-    Curves,
-    Trained,
-    accuracy_of,
-    drawing,
-    pair_controls,
-    pictures,
-)
+from kdlab.explore.training import pair_controls
 from kdlab.plots.picture import Picture
 from kdlab.runs import Run
 
@@ -112,7 +106,7 @@ def train_mixed(
         _joined([data.train for data in views.values()]) for views in (plain, shown)
     )
     asked = of_shown if marks == "seen" else of_plain
-    said = signals.across(model, asked, of_shown)
+    said = twins.across(model, asked, of_shown)
     common = dict(
         epochs=epochs, temperature=temperature, progress=False, stop=stop, student=f"mlp-{width}"
     )

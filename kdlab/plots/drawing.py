@@ -72,3 +72,10 @@ def name_lines(axes: Axes, ends: Sequence[tuple[float, float, str, str]], width:
                 "relpos": (0, 0.5),
             },
         )
+
+
+def folded(sentence: str, width: int, least: int) -> str:
+    """A sentence on lines of `width` characters, always at least `least` lines high."""
+    joined = sentence.replace(" %", "\u00a0%").replace(" ·", "\u00a0·")  # no line begins so
+    lines = textwrap.wrap(joined, width)
+    return "\n".join(lines + [" "] * (least - len(lines)))

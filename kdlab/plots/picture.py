@@ -25,6 +25,11 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 FROM_TEACHER = {"color": BLUE, "marker": "o", "linestyle": "-"}
 FROM_LABELS = {"color": VERMILLION, "marker": "s", "linestyle": "--"}
 
+_OF_VERDICTS = {  # by the word; grey says that nothing was seen
+    "better": {"color": GREEN, "marker": "^"},
+    "worse": {"color": VERMILLION, "marker": "v"},
+}
+
 STYLE = {
     "figure.dpi": 100,
     "figure.facecolor": "white",
@@ -52,6 +57,11 @@ STYLE = {
 }
 
 _one_style_at_a_time = threading.RLock()  # matplotlib's settings are global; panels use threads
+
+
+def verdict_look(word: str) -> dict[str, str]:
+    """Colour and marker of a difference, by the word of its verdict: the same in every figure."""
+    return _OF_VERDICTS.get(word, {"color": GREY, "marker": "o"})
 
 
 @contextlib.contextmanager

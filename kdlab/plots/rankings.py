@@ -8,16 +8,11 @@ from matplotlib.axes import Axes
 
 from kdlab.errors import Refusal
 from kdlab.plots.drawing import paper
-from kdlab.plots.picture import GREEN, GREY, INK, VERMILLION, Picture, style
+from kdlab.plots.picture import INK, Picture, style, verdict_look
 from kdlab.plots.words import called, percent, scale, written
 from kdlab.scores import LOWER_IS_BETTER
 from kdlab.sweeps import Atlas
 from kdlab.verdicts import SHARES, Verdict, compare, signed
-
-LOOKS = {  # by the word of a verdict: colour and marker
-    "better": (GREEN, "^"),
-    "worse": (VERMILLION, "v"),
-}
 
 
 def ranking(
@@ -92,11 +87,11 @@ def _compared(table: pd.DataFrame, baseline: object, name: object, metric: str) 
 
 def _draw(axes: Axes, row: int, verdict: Verdict, is_baseline: bool) -> None:
     factor = scale(verdict.metric)
-    colour, marker = LOOKS.get(verdict.word, (GREY, "o"))
+    look = verdict_look(verdict.word)
     if is_baseline:
         axes.plot(0, row, "D", color=INK, markersize=7)
         return
     if math.isfinite(verdict.low):
         ends = [verdict.low * factor, verdict.high * factor]
-        axes.plot(ends, [row, row], color=colour, linewidth=2.5, solid_capstyle="butt")
-    axes.plot(verdict.difference * factor, row, marker, color=colour, markersize=9)
+        axes.plot(ends, [row, row], color=look["color"], linewidth=2.5, solid_capstyle="butt")
+    axes.plot(verdict.difference * factor, row, **look, markersize=9)

@@ -8,7 +8,7 @@ import torch
 import kdlab
 from kdlab.errors import Refusal
 from kdlab.explore.committee import HOW, committee, together
-from kdlab.explore.training import drawing
+from kdlab.explore.pairs import drawing
 
 SMALL = {"examples": 100, "width": 8, "epochs": 2, "seeds": 2}
 BOTH = ["good", "one that guesses"]

@@ -3,7 +3,7 @@ import pytest
 import kdlab
 from kdlab.errors import Refusal
 from kdlab.explore.layer_pair import LOSSES, ON_MAPS, Trainer, layer_pair
-from kdlab.explore.training import drawing
+from kdlab.explore.pairs import drawing
 from kdlab.training import Stopped
 
 OPTIONS = {"batch_size": 32, "temperature": 4, "alpha": 0.1, "learning_rate": 1e-2}

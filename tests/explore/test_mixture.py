@@ -7,7 +7,7 @@ import torch
 
 import kdlab
 from kdlab.explore.mixture import mixed, mixture
-from kdlab.explore.training import drawing
+from kdlab.explore.pairs import drawing
 
 SMALL = {"examples": 100, "width": 8, "epochs": 2, "seeds": 2}
 

@@ -6,7 +6,8 @@ import torch
 
 import kdlab
 from kdlab.errors import Refusal
-from kdlab.explore.training import drawing, train_pairs, training, weights
+from kdlab.explore.pairs import drawing, train_pairs, weights
+from kdlab.explore.training import training
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import torch
 
 import kdlab
 from kdlab.errors import Refusal
-from kdlab.explore.training import drawing
+from kdlab.explore.pairs import drawing
 from kdlab.explore.trust import trust
 
 SMALL = {"examples": 100, "width": 8, "epochs": 2, "seeds": 2}
