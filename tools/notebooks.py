@@ -21,11 +21,14 @@ from pathlib import Path
 import jupytext
 import nbformat
 from nbclient import NotebookClient
-from PIL import Image
+from PIL import Image, ImageColor
+
+from kdlab.plots.picture import GREY, INK, PALETTE, YELLOW
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE, LEARNER, SOLVED = (ROOT / "notebooks" / part for part in ("source", ".", "solutions"))
 TAGS = {"exercise", "solution", "nbval-ignore-output", "raises-exception"}
+HOUSE = (*PALETTE, YELLOW, INK, GREY)
 ONLY_IN = {"exercise": LEARNER, "solution": SOLVED}
 VIEW = "application/vnd.jupyter.widget-view+json"
 METADATA = {
@@ -88,10 +91,18 @@ def run(book: nbformat.NotebookNode, folder: Path) -> None:
 
 
 def smaller(png: str) -> str:
-    """A figure with at most 40 colours: a quarter of the bytes, and the same to the eye."""
+    """A figure in few colours: a quarter of the bytes, and the same to the eye.
+
+    40 colours of its own, and the house's: a thin line of one of them keeps its colour.
+    """
     picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+    own = picture.quantize(40, dither=Image.Dither.NONE).getpalette()
+    known = Image.new("P", (1, 1))
+    known.putpalette([part for colour in HOUSE for part in ImageColor.getrgb(colour)] + own)
     buffer = io.BytesIO()
-    picture.quantize(40, dither=Image.Dither.NONE).save(buffer, format="png", optimize=True)
+    picture.quantize(palette=known, dither=Image.Dither.NONE).save(
+        buffer, format="png", optimize=True
+    )
     return base64.b64encode(buffer.getvalue()).decode()
 
 

@@ -1,12 +1,16 @@
 """Every notebook is stored as one run of its source, and keeps to the house style."""
 
 import ast
+import base64
+import io
 import itertools
 import re
 import statistics
 
 import nbformat
+import numpy as np
 import pytest
+from PIL import Image, ImageColor
 
 from tools import notebooks as tool
 
@@ -40,6 +44,19 @@ def test_no_stray_notebook():
     for folder in (tool.LEARNER, tool.SOLVED):
         names = {path.stem for path in folder.glob("*.ipynb")}
         assert names == {path.stem for path in SOURCES}
+
+
+@pytest.mark.parametrize("colour", tool.HOUSE)
+def test_a_stored_figure_keeps_the_colour_of_a_thin_line(colour):
+    """Among a thousand others: the interval of a verdict means what its colour says."""
+    shades = np.linspace(0, 255, 300)
+    many = np.stack(np.broadcast_arrays(shades[:, None], shades, shades[::-1]), axis=2)
+    many[150, 20:60] = ImageColor.getrgb(colour)
+    buffer = io.BytesIO()
+    Image.fromarray(many.astype("uint8")).save(buffer, format="png")
+    stored = io.BytesIO(base64.b64decode(tool.smaller(base64.b64encode(buffer.getvalue()))))
+    line = np.asarray(Image.open(stored).convert("RGB"))[150, 20:60]
+    assert (line == ImageColor.getrgb(colour)).all()
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
