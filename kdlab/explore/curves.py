@@ -52,7 +52,7 @@ class Curves:
         """Show other students."""
         self._draw_curves(result)
         self.differences.update(result.verdict, result.runs["labels"], result.runs["teacher"])
-        self.what.set_text(folded(result.what, 108, self.lines))
+        self.what.set_text(folded(result.what, 112, self.lines))
         self.said.set_text(folded(str(result.verdict), 108, self.lines + 1))
         means = {
             name: 100 * sum(run.scores["accuracy"] for run in runs) / len(runs)

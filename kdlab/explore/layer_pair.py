@@ -65,7 +65,7 @@ class Guided:
         chosen = self.settings
         return (
             f"{self.match.name} · weight {self.match.weight:g} · {self.said} · {chosen['epochs']} "
-            f"epochs · {len(self.runs['with'])} pairs · {self.new} new students in "
+            f"epochs · {len(self.runs['with'])} pairs · {self.new} trained in "
             f"{self.seconds:.1f} s"
         )
 

@@ -33,7 +33,7 @@ class OfMixtures(Trained):
     def what(self) -> str:
         """Strength, what the teacher saw, and the settings, in one line."""
         chosen = self.settings
-        new = f"{self.new} new student{'s' if self.new != 1 else ''} in {self.seconds:.1f} s"
+        new = f"{self.new} trained in {self.seconds:.1f} s"
         parts = [
             f"mlp-{chosen['width']}",
             mixtures(chosen["strength"], chosen["marks"]),

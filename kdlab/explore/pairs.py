@@ -51,7 +51,7 @@ class Trained:
             pictures(chosen["examples"], chosen["noise"]),
             f"{chosen['epochs']} epochs",
             f"{chosen['seeds']} seed{'' if one else 's'}",
-            f"{self.new} new student{'s' if self.new != 1 else ''} in {self.seconds:.1f} s",
+            f"{self.new} trained in {self.seconds:.1f} s",
         ]
         return " · ".join(filter(None, parts))
 

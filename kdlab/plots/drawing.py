@@ -1,6 +1,7 @@
 """What every figure starts from: numbers that were checked, paper with margins, named lines."""
 
 import itertools
+import re
 import textwrap
 from collections.abc import Sequence
 
@@ -76,6 +77,6 @@ def name_lines(axes: Axes, ends: Sequence[tuple[float, float, str, str]], width:
 
 def folded(sentence: str, width: int, least: int) -> str:
     """A sentence on lines of `width` characters, always at least `least` lines high."""
-    joined = sentence.replace(" %", "\u00a0%").replace(" ·", "\u00a0·")  # no line begins so
+    joined = re.sub(" (?=[%·]|s$)", "\u00a0", sentence)  # no line begins with a unit or a dot
     lines = textwrap.wrap(joined, width)
     return "\n".join(lines + [" "] * (least - len(lines)))

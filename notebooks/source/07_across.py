@@ -131,7 +131,7 @@ free = [starts.runs[at] for at in starts.rows({"init_from": "copy"})["run"]]
 
 def away(run):  # from the teacher's weights, in shares of their length
     own, of_teacher = map(torch.nn.utils.parameters_to_vector, (run.student.parameters(), wide.parameters()))
-    return float((own - of_teacher).norm() / of_teacher.norm())
+    return ((own - of_teacher).norm() / of_teacher.norm()).item()
 
 stayed = kdlab.verdicts.compare(*([run.scores["accuracy"] for run in runs] for runs in (free, near)),
                                 names=("copied start", "the same, drawn back"))

@@ -30,7 +30,7 @@ def layers_are_paired(page, shot, expect):
     assert "weight 30:" in lighter and "95 % interval" in lighter
     assert image.evaluate("e => getComputedStyle(e).opacity") == "1"  # no longer greyed
     other = change(expect, image, lambda: choose(area, "teacher's layer", "block3"))
-    assert "relational_kd block2→block3" in other and "3 new students" in other
+    assert "relational_kd block2→block3" in other and "3 trained in" in other
     hints = change(expect, image, lambda: choose(area, "what is compared", "hints"))
     assert "hint_loss block2→block3" in hints
     shot(area, "layer-pair")

@@ -89,7 +89,7 @@ def test_another_teacher_teaches_others_and_is_the_one_that_is_agreed_with(panel
 def test_what_is_shown_says_noise_teacher_and_both_weights(panel):
     parts = (
         "mlp-8", "teacher: good", "T = 4", "labels 0.50 · teacher 0.50", "2 seeds",
-        "4 new students", "100 pictures, 40 % of their labels random",
+        "4 trained in", "100 pictures, 40 % of their labels random",
     )  # fmt: skip
     for part in parts:
         assert part in panel.result.what and part in panel.picture.alt
