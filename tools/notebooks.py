@@ -28,7 +28,7 @@ from kdlab.plots.picture import GREY, INK, PALETTE, YELLOW
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE, LEARNER, SOLVED = (ROOT / "notebooks" / part for part in ("source", ".", "solutions"))
 TAGS = {"exercise", "solution", "nbval-ignore-output", "raises-exception"}
-HOUSE = (*PALETTE, YELLOW, INK, GREY)
+HOUSE = (*PALETTE, YELLOW, INK, GREY, "#FFFFFF")
 ONLY_IN = {"exercise": LEARNER, "solution": SOLVED}
 VIEW = "application/vnd.jupyter.widget-view+json"
 METADATA = {
